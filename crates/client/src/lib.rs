@@ -1,0 +1,1 @@
+//! Clients for nuncio and for any WebSocket server.

@@ -1,0 +1,1 @@
+//! A real-time messaging server to embed: rooms over WebSocket, Socket.IO, SSE and long polling, with order and replay.

@@ -1,0 +1,1 @@
+//! The native JSON protocol of nuncio: decode commands, encode replies and pushes.

@@ -1,0 +1,1 @@
+//! One client's conversation as a sans-IO state machine.

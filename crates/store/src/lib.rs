@@ -1,0 +1,1 @@
+//! The embedded durable history of nuncio, on redb.

@@ -1,0 +1,1 @@
+//! Drivers that carry sessions over tokio and hyper: sockets, TLS, upgrade, flush.
