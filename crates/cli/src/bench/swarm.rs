@@ -1,0 +1,302 @@
+//! The load: many connections on one thread, one epoll descriptor, non-blocking sockets and no buffer per connection.
+//!
+//! Everything here must be cheap beside the server, or the generator is what gets measured.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use rustix::buffer::spare_capacity;
+use rustix::event::{Timespec, epoll};
+use rustix::net::{AddressFamily, SocketType, ipproto, sockopt};
+
+use super::arrival::{Arrival, ArrivalReader};
+use super::call;
+
+/// All connections of one load.
+pub(crate) struct Swarm {
+    server: SocketAddr,
+    epoll: OwnedFd,
+    clients: Vec<Client>,
+    /// Clients that are connected but not in their room yet.
+    entering: usize,
+    events: Vec<epoll::Event>,
+    read_buffer: Vec<u8>,
+}
+
+/// How one client enters: with which token, into which room.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Entry<'a> {
+    /// Sent as `?token=`; floors need none.
+    pub(crate) token: Option<&'a str>,
+    /// The one room it joins.
+    pub(crate) room: &'a str,
+}
+
+impl Swarm {
+    /// No connections yet, all of them to `server`.
+    pub(crate) fn new(server: SocketAddr) -> Result<Self> {
+        Ok(Self {
+            server,
+            epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
+            clients: Vec::new(),
+            entering: 0,
+            events: Vec::with_capacity(1024),
+            read_buffer: vec![0; 256 * 1024],
+        })
+    }
+
+    /// How many connections are open.
+    pub(crate) fn len(&self) -> usize {
+        self.clients.len()
+    }
+
+    /// Opens one connection per entry, each authenticated and joined when this returns; at most
+    /// [`ENTERING_MAX`] are on their way at once. `progress` is told of each one that begins.
+    pub(crate) fn open<'a>(
+        &mut self,
+        entries: impl Iterator<Item = Entry<'a>>,
+        mut progress: impl FnMut(),
+    ) -> Result<()> {
+        for entry in entries {
+            self.connect(entry).with_context(|| {
+                format!("connection {} to {}", self.clients.len() + 1, self.server)
+            })?;
+            progress();
+            self.enter_until(ENTERING_MAX)?;
+        }
+        self.enter_until(0)
+    }
+
+    /// Sends ready frames from one client.
+    pub(crate) fn send(&mut self, client: usize, frames: &[u8]) -> Result<()> {
+        self.clients[client].send(frames)
+    }
+
+    /// Waits up to `patience` for something to arrive, then reads each readable socket once and hands on what came, with
+    /// the index of the client it came to. Pings are answered here; a refusal or an end of a connection is an error.
+    pub(crate) fn poll(
+        &mut self,
+        patience: Duration,
+        mut on_arrival: impl FnMut(usize, Arrival),
+    ) -> Result<()> {
+        self.wait(patience)?;
+        for event in &self.events {
+            // The number was an index when it was registered.
+            let index = event.data.u64() as usize;
+            let client = &mut self.clients[index];
+            let len = match client.socket.read(&mut self.read_buffer) {
+                Ok(0) => bail!("the server closed connection {index} without a close frame"),
+                Ok(len) => len,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
+                Err(error) => {
+                    return Err(error).with_context(|| format!("reading connection {index}"));
+                }
+            };
+            let was_entering = client.stage != Stage::Member;
+            client
+                .receive(&self.read_buffer[..len], |arrival| {
+                    on_arrival(index, arrival)
+                })
+                .with_context(|| format!("connection {index}"))?;
+            if was_entering && client.stage == Stage::Member {
+                self.entering -= 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets `span` pass, answering pings and reading what comes.
+    pub(crate) fn rest(
+        &mut self,
+        span: Duration,
+        mut progress: impl FnMut(Duration),
+    ) -> Result<()> {
+        let start = Instant::now();
+        while let Some(left) = span.checked_sub(start.elapsed()) {
+            self.poll(left.min(Duration::from_millis(200)), |_, _| {})?;
+            progress(start.elapsed().min(span));
+        }
+        Ok(())
+    }
+
+    fn connect(&mut self, entry: Entry<'_>) -> Result<()> {
+        let index = self.clients.len();
+        let socket = connect(self.server, index)?;
+        epoll::add(
+            &self.epoll,
+            &socket,
+            epoll::EventData::new_u64(index as u64),
+            epoll::EventFlags::IN,
+        )?;
+        let mut client = Client {
+            socket,
+            stage: Stage::Upgrading {
+                head: Vec::new(),
+                join: call::join(entry.room),
+            },
+            reader: ArrivalReader::default(),
+        };
+        client.send(&call::upgrade(&self.server.to_string(), entry.token))?;
+        self.clients.push(client);
+        self.entering += 1;
+        Ok(())
+    }
+
+    fn enter_until(&mut self, entering_max: usize) -> Result<()> {
+        let mut last_progress = Instant::now();
+        while self.entering > entering_max {
+            let before = self.entering;
+            self.poll(Duration::from_millis(100), |_, _| {})?;
+            if self.entering < before {
+                last_progress = Instant::now();
+            }
+            ensure!(
+                last_progress.elapsed() < STALL_MAX,
+                "{} clients wait for their handshake or join",
+                self.entering
+            );
+        }
+        Ok(())
+    }
+
+    fn wait(&mut self, patience: Duration) -> Result<()> {
+        self.events.clear();
+        let timeout = Timespec {
+            tv_sec: patience.as_secs() as i64,
+            tv_nsec: patience.subsec_nanos().into(),
+        };
+        match epoll::wait(
+            &self.epoll,
+            spare_capacity(&mut self.events),
+            Some(&timeout),
+        ) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Client {
+    socket: TcpStream,
+    stage: Stage,
+    reader: ArrivalReader,
+}
+
+/// How far a client has come: `Upgrading` ends with the head of the 101, `Greeted` with `auth_ok`, `Joining` with the reply.
+#[derive(Debug, PartialEq, Eq)]
+enum Stage {
+    Upgrading { head: Vec<u8>, join: Vec<u8> },
+    Greeted { join: Vec<u8> },
+    Joining,
+    Member,
+}
+
+impl Client {
+    fn send(&mut self, frames: &[u8]) -> Result<()> {
+        let sent = self
+            .socket
+            .write(frames)
+            .context("the server does not read what is sent to it")?;
+        ensure!(
+            sent == frames.len(),
+            "the server took {sent} of {} bytes",
+            frames.len()
+        );
+        Ok(())
+    }
+
+    fn receive(&mut self, mut input: &[u8], mut on_arrival: impl FnMut(Arrival)) -> Result<()> {
+        if matches!(self.stage, Stage::Upgrading { .. }) {
+            input = self.finish_upgrade(input)?;
+        }
+        while let Some(arrival) = self.reader.next(&mut input) {
+            match arrival {
+                Arrival::Publication => on_arrival(Arrival::Publication),
+                Arrival::Ping(payload) => self.send(&call::pong(&payload))?,
+                Arrival::Close(code) => bail!("the server closed with {code}"),
+                Arrival::Refused(text) => bail!("the server refused: {text}"),
+                Arrival::Ack(_) | Arrival::AuthOk | Arrival::Other
+                    if self.stage != Stage::Member =>
+                {
+                    self.enter(&arrival)?
+                }
+                Arrival::Ack(_) | Arrival::AuthOk | Arrival::Other => on_arrival(arrival),
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the head of the answer off `input`; what follows it are frames.
+    fn finish_upgrade<'a>(&mut self, input: &'a [u8]) -> Result<&'a [u8]> {
+        let Stage::Upgrading { head, join } = &mut self.stage else {
+            return Ok(input);
+        };
+        let already = head.len();
+        head.extend_from_slice(input);
+        let Some(end) = head.windows(4).position(|window| window == b"\r\n\r\n") else {
+            return Ok(&[]);
+        };
+        if !head.starts_with(b"HTTP/1.1 101") {
+            bail!("the upgrade was refused: {}", String::from_utf8_lossy(head));
+        }
+        self.stage = Stage::Greeted {
+            join: std::mem::take(join),
+        };
+        Ok(&input[end + 4 - already..])
+    }
+
+    fn enter(&mut self, arrival: &Arrival) -> Result<()> {
+        match (&mut self.stage, arrival) {
+            (Stage::Greeted { join }, Arrival::AuthOk) => {
+                let join = std::mem::take(join);
+                self.stage = Stage::Joining;
+                self.send(&join)
+            }
+            (Stage::Joining, Arrival::Ack(call::JOIN_ID)) => {
+                self.stage = Stage::Member;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A connected, non-blocking socket that will end by a reset: nineteen thousand ports in TIME_WAIT would be missing for
+/// the next run. On loopback each [`PORTS_PER_SOURCE`] connections have a source address of their own.
+fn connect(server: SocketAddr, index: usize) -> Result<TcpStream> {
+    let family = if server.is_ipv4() {
+        AddressFamily::INET
+    } else {
+        AddressFamily::INET6
+    };
+    let socket = rustix::net::socket(family, SocketType::STREAM, Some(ipproto::TCP))?;
+    if let SocketAddr::V4(address) = server
+        && address.ip().is_loopback()
+    {
+        let [first, second, third, _] = address.ip().octets();
+        let source = u8::try_from(1 + index / PORTS_PER_SOURCE)
+            .context("too many connections for one loopback network")?;
+        sockopt::set_socket_reuseaddr(&socket, true)?;
+        rustix::net::bind(
+            &socket,
+            &SocketAddr::from(([first, second, third, source], 0)),
+        )?;
+    }
+    rustix::net::connect(&socket, &server)?;
+    let socket = TcpStream::from(socket);
+    sockopt::set_socket_linger(&socket, Some(Duration::ZERO))?;
+    socket.set_nodelay(true)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+/// Handshakes on their way at once: enough to keep a server busy, few enough for any limit on them.
+const ENTERING_MAX: usize = 32;
+/// A server that answers nothing for so long has failed the run.
+pub(crate) const STALL_MAX: Duration = Duration::from_secs(10);
+/// Below the kernel's default range of 28,232 local ports.
+const PORTS_PER_SOURCE: usize = 20_000;
