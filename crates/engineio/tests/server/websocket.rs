@@ -4,7 +4,7 @@ use bytes::Bytes;
 use nuncio_engineio::server::{Close, CloseReason, Connection, SocketEnd};
 use nuncio_engineio::{BinarySupport, Frame, Packet, Protocol, Transport};
 
-use crate::peer::{Peer, Seen, config, framed, message};
+use crate::peer::{Peer, Seen, config, framed, message, start};
 
 const V4: Protocol = Protocol::V4;
 const V3: Protocol = Protocol::V3;
@@ -13,7 +13,7 @@ const BYTES: BinarySupport = BinarySupport::Bytes;
 #[test]
 fn the_handshake_is_the_first_frame_and_offers_no_upgrades() {
     let config = std::sync::Arc::new(config());
-    let now = std::time::Instant::now();
+    let now = start();
 
     let (mut connection, socket) = Connection::websocket(now, config, "the-sid", V4, BYTES);
 
