@@ -16,7 +16,8 @@ use super::process::on_core;
 /// Which server is measured.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ServerArgs {
-    /// Command line that starts the server; `{port}` and `{config}` are filled in. Without it, this program's own `serve`.
+    /// Command line that starts the server; `{port}` is filled in, and its settings are in the environment (`NUNCIO_SERVER_LISTEN`, …).
+    /// Without it, this program's own `serve`.
     #[arg(long, value_name = "COMMAND", conflicts_with = "url")]
     server: Option<String>,
     /// Measure a server that runs already, its limits lifted, e.g. `ws://127.0.0.1:8080`; its `--pid` is needed too.
@@ -52,7 +53,7 @@ impl ServerArgs {
 /// How to come by a server.
 #[derive(Debug, Clone)]
 pub(crate) enum Subject {
-    /// Program and arguments, with `{port}` and `{config}` to be filled in.
+    /// Program and arguments, with `{port}` to be filled in.
     Command(Vec<String>),
     /// It runs and is left running.
     Running { address: SocketAddr, pid: Pid },
@@ -64,12 +65,7 @@ impl Subject {
             .to_str()
             .context("this program's path is not UTF-8")?
             .to_owned();
-        Ok(Self::Command(vec![
-            program,
-            "serve".into(),
-            "--config".into(),
-            "{config}".into(),
-        ]))
+        Ok(Self::Command(vec![program, "serve".into()]))
     }
 
     /// A floor: it takes its port and nothing else.
@@ -147,35 +143,16 @@ fn spawn(line: &[String], terms: &Terms<'_>) -> Result<Server> {
         .prefix("nuncio-bench-")
         .tempdir_in(terms.folder)?;
     let address = free_address()?;
-    let config = folder.path().join("nuncio.toml");
-    fs::write(
-        &config,
-        configuration(address, terms.history, &folder.path().join("data")),
-    )?;
-    let port = address.port().to_string();
-    let config = config
-        .to_str()
-        .context("the temporary folder's path is not UTF-8")?;
-    let mut words = line
-        .iter()
-        .map(|word| word.replace("{port}", &port).replace("{config}", config));
-    let program = words
-        .next()
-        .context("an empty command line for the server")?;
-
+    let mut command = command(line, address)?;
     let log = File::create(folder.path().join("log"))?;
-    let mut command = Command::new(&program);
     command
-        .args(words)
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
-        .stderr(log);
-    // A setting from the environment would win over the configuration.
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("NUNCIO_")) {
-        command.env_remove(name);
-    }
-    let child =
-        on_core(terms.core, || command.spawn())?.with_context(|| format!("starting {program}"))?;
+        .stderr(log)
+        .current_dir(folder.path())
+        .envs(settings(address, terms.history));
+    let child = on_core(terms.core, || command.spawn())?
+        .with_context(|| format!("starting {command:?}"))?;
 
     let pid = Pid::from_child(&child);
     let mut spawned = Spawned { child, folder };
@@ -185,6 +162,28 @@ fn spawn(line: &[String], terms: &Terms<'_>) -> Result<Server> {
         pid,
         spawned: Some(spawned),
     })
+}
+
+fn command(line: &[String], address: SocketAddr) -> Result<Command> {
+    let (program, arguments) = line
+        .split_first()
+        .context("an empty command line for the server")?;
+    // It runs in a folder of its own, where a relative path would lead elsewhere; a bare name is looked up in the PATH.
+    let program = if program.contains('/') {
+        fs::canonicalize(program).with_context(|| format!("there is no {program}"))?
+    } else {
+        program.into()
+    };
+    let mut command = Command::new(program);
+    command.args(
+        arguments
+            .iter()
+            .map(|word| word.replace("{port}", &address.port().to_string())),
+    );
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("NUNCIO_")) {
+        command.env_remove(name);
+    }
+    Ok(command)
 }
 
 impl Spawned {
@@ -219,13 +218,20 @@ impl Server {
     }
 }
 
-/// The configuration of a measured server: demo tokens, and no limit that a load would meet.
-fn configuration(listen: SocketAddr, history: History, data: &Path) -> String {
-    let history = match history {
-        History::Memory => "memory",
-        History::Durable => "durable",
+/// The settings of a measured server: the demo, which gives tokens to whoever asks, and no limit that a load would meet. Its
+/// data is in the folder where it runs.
+fn settings(listen: SocketAddr, history: History) -> [(&'static str, String); 5] {
+    let store = match history {
+        History::Memory => "false",
+        History::Durable => "true",
     };
-    format!("listen = \"{listen}\"\nhistory = \"{history}\"\ndata = {data:?}\n")
+    [
+        ("NUNCIO_SERVER_LISTEN", listen.to_string()),
+        ("NUNCIO_STORE_ENABLED", store.to_owned()),
+        ("NUNCIO_LIMITS_RATE_PER_SECOND", "0".to_owned()),
+        ("NUNCIO_LIMITS_SESSIONS_PER_USER", "1000000".to_owned()),
+        ("NUNCIO_LOG_LEVEL", "warn".to_owned()),
+    ]
 }
 
 fn free_address() -> Result<SocketAddr> {

@@ -266,7 +266,7 @@ impl Client {
 }
 
 /// A connected, non-blocking socket that will end by a reset: nineteen thousand ports in TIME_WAIT would be missing for
-/// the next run. On loopback each [`PORTS_PER_SOURCE`] connections have a source address of their own.
+/// the next run.
 fn connect(server: SocketAddr, index: usize) -> Result<TcpStream> {
     let family = if server.is_ipv4() {
         AddressFamily::INET
@@ -274,17 +274,8 @@ fn connect(server: SocketAddr, index: usize) -> Result<TcpStream> {
         AddressFamily::INET6
     };
     let socket = rustix::net::socket(family, SocketType::STREAM, Some(ipproto::TCP))?;
-    if let SocketAddr::V4(address) = server
-        && address.ip().is_loopback()
-    {
-        let [first, second, third, _] = address.ip().octets();
-        let source = u8::try_from(1 + index / PORTS_PER_SOURCE)
-            .context("too many connections for one loopback network")?;
-        sockopt::set_socket_reuseaddr(&socket, true)?;
-        rustix::net::bind(
-            &socket,
-            &SocketAddr::from(([first, second, third, source], 0)),
-        )?;
+    if let Some(source) = source_address(server, index)? {
+        rustix::net::bind(&socket, &source)?;
     }
     rustix::net::connect(&socket, &server)?;
     let socket = TcpStream::from(socket);
@@ -292,6 +283,20 @@ fn connect(server: SocketAddr, index: usize) -> Result<TcpStream> {
     socket.set_nodelay(true)?;
     socket.set_nonblocking(true)?;
     Ok(socket)
+}
+
+/// On loopback, connections beyond the local ports of one address come from the next address. The first address is left to
+/// `connect`: a `bind` for each costs the kernel milliseconds once ten thousand ports are taken.
+fn source_address(server: SocketAddr, index: usize) -> Result<Option<SocketAddr>> {
+    let nth = index / PORTS_PER_SOURCE;
+    match server {
+        SocketAddr::V4(address) if address.ip().is_loopback() && nth > 0 => {
+            let last =
+                u8::try_from(nth + 1).context("too many connections for one loopback network")?;
+            Ok(Some(SocketAddr::from(([127, 0, 0, last], 0))))
+        }
+        SocketAddr::V4(_) | SocketAddr::V6(_) => Ok(None),
+    }
 }
 
 /// Handshakes on their way at once: enough to keep a server busy, few enough for any limit on them.
