@@ -305,3 +305,158 @@ const ENTERING_MAX: usize = 32;
 pub(crate) const STALL_MAX: Duration = Duration::from_secs(10);
 /// Below the kernel's default range of 28,232 local ports.
 const PORTS_PER_SOURCE: usize = 20_000;
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn a_client_is_open_once_upgraded_authenticated_and_joined() {
+        let (server, script) = scripted(|mut peer| {
+            read_until(&mut peer, b"\r\n\r\n");
+            peer.write_all(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
+                .unwrap();
+            peer.write_all(&text(br#"{"type":"welcome"}"#)).unwrap();
+            peer.write_all(&text(br#"{"type":"auth_ok"}"#)).unwrap();
+            let join = read_exactly(&mut peer, call::join("r").len());
+            peer.write_all(&text(br#"{"ack":1,"data":{}}"#)).unwrap();
+            join
+        });
+
+        let mut swarm = Swarm::new(server).unwrap();
+        swarm
+            .open(
+                [Entry {
+                    token: Some("t"),
+                    room: "r",
+                }]
+                .into_iter(),
+                || {},
+            )
+            .unwrap();
+
+        assert_eq!(swarm.entering, 0);
+        assert_eq!(script.join().unwrap(), call::join("r"));
+    }
+
+    #[test]
+    fn a_ping_between_messages_is_answered_with_its_payload() {
+        let (server, script) = scripted(|mut peer| {
+            enter(&mut peer);
+            peer.write_all(
+                &[
+                    text(br#"{"type":"chat:message"}"#),
+                    vec![0x89, 4, b'b', b'e', b'a', b't'],
+                ]
+                .concat(),
+            )
+            .unwrap();
+            read_exactly(&mut peer, call::pong(b"beat").len())
+        });
+        let mut swarm = Swarm::new(server).unwrap();
+        swarm
+            .open(
+                [Entry {
+                    token: None,
+                    room: "r",
+                }]
+                .into_iter(),
+                || {},
+            )
+            .unwrap();
+
+        let mut arrivals = Vec::new();
+        while !script.is_finished() {
+            swarm
+                .poll(Duration::from_millis(10), |client, arrival| {
+                    arrivals.push((client, arrival))
+                })
+                .unwrap_or_default();
+        }
+
+        assert_eq!(script.join().unwrap(), call::pong(b"beat"));
+        assert_eq!(arrivals, [(0, Arrival::Publication)]);
+    }
+
+    #[test]
+    fn a_refused_upgrade_ends_the_load_with_the_servers_answer() {
+        let (server, script) = scripted(|mut peer| {
+            read_until(&mut peer, b"\r\n\r\n");
+            peer.write_all(b"HTTP/1.1 401 Unauthorized\r\n\r\nInvalid token")
+                .unwrap();
+        });
+        let mut swarm = Swarm::new(server).unwrap();
+
+        let error = swarm
+            .open(
+                [Entry {
+                    token: Some("bad"),
+                    room: "r",
+                }]
+                .into_iter(),
+                || {},
+            )
+            .unwrap_err();
+
+        assert!(
+            format!("{error:#}").contains("401 Unauthorized"),
+            "{error:#}"
+        );
+        script.join().unwrap();
+    }
+
+    #[test]
+    fn connections_beyond_the_ports_of_one_address_come_from_the_next() {
+        let server = SocketAddr::from(([127, 0, 0, 1], 80));
+
+        assert_eq!(source_address(server, PORTS_PER_SOURCE - 1).unwrap(), None);
+        assert_eq!(
+            source_address(server, PORTS_PER_SOURCE).unwrap(),
+            Some(SocketAddr::from(([127, 0, 0, 2], 0)))
+        );
+    }
+
+    /// A server for one connection, on a thread of its own.
+    fn scripted<T: Send + 'static>(
+        script: impl FnOnce(TcpStream) -> T + Send + 'static,
+    ) -> (SocketAddr, thread::JoinHandle<T>) {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let thread = thread::spawn(move || {
+            let (peer, _) = listener.accept().unwrap();
+            peer.set_read_timeout(Some(STALL_MAX)).unwrap();
+            script(peer)
+        });
+        (address, thread)
+    }
+
+    fn enter(peer: &mut TcpStream) {
+        read_until(peer, b"\r\n\r\n");
+        // In one piece: frames may ride on the answer to the upgrade.
+        let head = b"HTTP/1.1 101 Switching Protocols\r\n\r\n".to_vec();
+        peer.write_all(&[head, text(br#"{"type":"auth_ok"}"#)].concat())
+            .unwrap();
+        read_exactly(peer, call::join("r").len());
+        peer.write_all(&text(br#"{"ack":1,"data":{}}"#)).unwrap();
+    }
+
+    fn text(payload: &[u8]) -> Vec<u8> {
+        [&[0x81, u8::try_from(payload.len()).unwrap()], payload].concat()
+    }
+
+    fn read_until(peer: &mut TcpStream, end: &[u8]) {
+        let mut read = Vec::new();
+        while !read.ends_with(end) {
+            read.extend(read_exactly(peer, 1));
+        }
+    }
+
+    fn read_exactly(peer: &mut TcpStream, len: usize) -> Vec<u8> {
+        let mut bytes = vec![0; len];
+        peer.read_exact(&mut bytes).unwrap();
+        bytes
+    }
+}
