@@ -8,7 +8,6 @@ mod field;
 mod fields;
 mod unicode;
 
-use std::borrow::Cow;
 use std::fmt;
 
 use nuncio_model::{CallId, Command, ErrorCode, Json, Position, Refusal, RoomName, quote};
@@ -128,11 +127,7 @@ fn incoming(fields: &Fields<'_>, id: Option<CallId>) -> Result<Incoming, Refusal
 }
 
 /// The acknowledgement form `{id, event, data}`: `data` holds the fields of a message of type `event`.
-fn acknowledged(
-    event: &Cow<'_, str>,
-    outer: &Fields<'_>,
-    id: Option<CallId>,
-) -> Result<Incoming, Refusal> {
+fn acknowledged(event: &str, outer: &Fields<'_>, id: Option<CallId>) -> Result<Incoming, Refusal> {
     if !command::is_known(event) {
         return Err(unknown_type(event));
     }

@@ -1,5 +1,7 @@
 //! What a client may send (`docs/protocol.md`, "Messages of the client"): each message with its exact text.
 
+#![expect(clippy::unwrap_used, reason = "a failed test panics")]
+
 use nuncio_model::{
     Body, CallId, Command, Epoch, EventName, HistoryQuery, IdempotencyKey, JoinRequest, Json,
     Position, PublishRequest, RoomName, Typing, UserId,

@@ -122,7 +122,7 @@ fn chat(fields: &Fields<'_>) -> Result<PublishRequest, Refusal> {
         body: Body::Chat {
             content: fields.any(Key::Content)?,
         },
-        idempotency_key: fields.optional(Key::IdempotencyKey, field::idempotency_key)?,
+        idempotency_key: fields.optional(Key::Idempotency, field::idempotency_key)?,
     })
 }
 
@@ -181,6 +181,6 @@ fn event(fields: &Fields<'_>) -> Result<Command, Refusal> {
             data,
             attachments,
         },
-        idempotency_key: fields.optional(Key::IdempotencyKey, field::idempotency_key)?,
+        idempotency_key: fields.optional(Key::Idempotency, field::idempotency_key)?,
     }))
 }

@@ -147,7 +147,7 @@ keys! {
     Seq "seq",
     History "history",
     Content "content",
-    IdempotencyKey "idempotencyKey",
+    Idempotency "idempotencyKey",
     To "to",
     Token "token",
     Resume "resume",
