@@ -1,1 +1,44 @@
 //! The rooms, members, presence and history of one node, and the seam to the cluster.
+//!
+//! A synchronous, sharded structure that is called directly: no task, no channel, no clock. A publication takes this way:
+//!
+//! ```text
+//! Node::publish -> Broker::publish      the room's log: seq += 1, kept; durable: stored first
+//!   -> Rooms::deliver                   it waits in the room; the room is due                        O(1)
+//!   -> Rooms::settle                    encoded once per encoder, joined with what else waits,
+//!                                       one item into every member's Outbox                         O(members)
+//!   -> Flushers::flush_slice            one write per socket with all that waits for it
+//! ```
+//!
+//! Lock order: log, shard, socket, outbox; never two outboxes at once. A flusher's list is the last of all.
+
+mod broker;
+mod emit;
+mod encode;
+mod flush;
+mod history;
+mod memory_broker;
+mod node;
+mod notice;
+mod outbox;
+mod policy;
+mod random;
+mod registry;
+mod room;
+mod rooms;
+mod shard;
+mod socket;
+
+pub use broker::{Attached, Broker, Deliver, Done, Page, RoomKey, Since, Submission};
+pub use encode::{Encode, EncoderId, Message};
+pub use flush::{Flushers, SLICE, Slice};
+pub use history::Log;
+pub use memory_broker::MemoryBroker;
+pub use node::{End, JoinOutcome, Node};
+pub use notice::Notice;
+pub use outbox::{Flushed, Outbox, Pushed, Sink, Writer};
+pub use policy::{Durability, Policies, RoomPolicy};
+pub use random::Random;
+pub use rooms::{Counters, Rooms};
+pub use shard::Shards;
+pub use socket::Socket;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::{
-    Body, EventName, IdempotencyKey, Json, MessageId, Position, Publication, RoomName, SocketId,
-    Typing, UserId,
+    Body, EventName, IdempotencyKey, Json, MessageId, Position, Publication, RoomName, Typing,
+    UserId,
 };
 
 /// The `id` that a client gave its call, returned in the reply as it was written.
@@ -189,6 +189,6 @@ pub struct PresencePage {
 pub struct Member {
     /// The user.
     pub user: UserId,
-    /// Its connected sessions in the room.
-    pub sessions: Vec<SocketId>,
+    /// Its sessions in the room.
+    pub sessions: u32,
 }

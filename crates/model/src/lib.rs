@@ -12,6 +12,9 @@ mod json;
 mod limits;
 mod message;
 mod name;
+mod now;
+mod rate;
+mod request;
 
 pub use close::{CloseCode, RetryRule};
 pub use command::{
@@ -27,3 +30,6 @@ pub use message::{
     Body, Emit, PositionReason, Publication, Push, Status, Target, Typing, Volatility,
 };
 pub use name::{EventName, IdempotencyKey, NameError, Namespace, RoomName, UserId};
+pub use now::Now;
+pub use rate::RateBucket;
+pub use request::{Admitted, Outcome, Request, Resumed, Secret};

@@ -1,0 +1,43 @@
+//! What a connection's task is told from outside: the small inbox beside the outbox.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use nuncio_model::{CloseCode, ErrorCode, Identity, Outcome, Refusal, RoomName};
+
+/// One thing for a connection's task.
+#[derive(Debug)]
+pub enum Notice {
+    /// A call that was pending is answered.
+    Completed {
+        /// The number the session gave the call.
+        call: u32,
+        /// The outcome.
+        result: Result<Outcome, Refusal>,
+    },
+    /// End the connection with this code.
+    Close {
+        /// The code.
+        code: CloseCode,
+        /// At most 123 bytes.
+        reason: Cow<'static, str>,
+    },
+    /// The server shuts down: say when to come back, then close with 1012.
+    Drain {
+        /// How long the client is to wait before it connects again.
+        after: Duration,
+    },
+    /// A newer connection wants the session: give it up.
+    TakenOver,
+    /// The bound of the outbox was passed.
+    Overflow,
+    /// The session is no longer in a room.
+    Removed {
+        /// The room.
+        room: RoomName,
+        /// Why.
+        code: ErrorCode,
+    },
+    /// The backend changed what the client may do.
+    Regranted(Box<Identity>),
+}

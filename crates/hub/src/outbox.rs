@@ -1,0 +1,669 @@
+//! The outbox: the only way to a client.
+//!
+//! Replies, pongs, close frames and pushes are all items of one queue, so they never interleave. Whoever finds something in it may write it:
+//! the flush that follows a publication, or the connection's own task.
+
+#![expect(
+    clippy::box_collection,
+    reason = "8 bytes in every idle connection instead of 24 or 32"
+)]
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::task::Waker;
+
+use bytes::{Buf, Bytes};
+use parking_lot::Mutex;
+use smallvec::SmallVec;
+
+use crate::notice::Notice;
+
+/// Where an outbox writes to.
+pub trait Sink: Send + Sync + 'static {
+    /// Who writes to it.
+    fn writer(&self) -> Writer;
+
+    /// Writes as much as goes at once; only called when [`writer`](Self::writer) is [`Writer::Anyone`].
+    ///
+    /// # Errors
+    /// `WouldBlock` when nothing can be written now; anything else means that the connection is broken.
+    fn write(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize>;
+}
+
+/// Who may write to a [`Sink`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Writer {
+    /// A plain socket: whoever has something for it.
+    Anyone,
+    /// TLS, a poll, a stream in somebody's HTTP server: the connection's task, once it is woken.
+    Task,
+}
+
+/// What became of an item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pushed {
+    /// It waits, and nobody was going to write: the caller must see to a flush.
+    Due,
+    /// It waits for a flush that is coming anyway.
+    Waits,
+    /// The connection is ending; the item is gone.
+    Dropped,
+}
+
+/// Queue, bound and socket of one client.
+///
+/// Idle, it owns no heap: the queue is in line for one item and allocated only while more wait.
+pub struct Outbox<S> {
+    sink: S,
+    /// Which flusher writes it.
+    home: u8,
+    state: Mutex<State>,
+}
+
+struct State {
+    queue: Queue,
+    /// Fan-out that waits until the reply of a join is in the queue.
+    held: Option<Box<VecDeque<Bytes>>>,
+    /// Only allocated while notices wait.
+    inbox: Option<Box<Vec<Notice>>>,
+    task: Option<Waker>,
+    /// Bytes in `queue` and `held`.
+    bytes: u32,
+    bytes_max: u32,
+    /// How much of the first item is written.
+    written: u32,
+    holds: u8,
+    phase: Phase,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Nothing waits.
+    Idle,
+    /// Something waits, and a flush is coming.
+    Due,
+    /// The socket is full; its task waits until it can be written to.
+    Blocked,
+    /// Everything up to the close frame is to be written, nothing more is taken.
+    Finishing,
+    /// Nothing is written any more.
+    Closed,
+}
+
+/// Buffers given to one vectored write.
+const BUFFERS_MAX: usize = 64;
+
+impl<S: Sink> Outbox<S> {
+    /// An empty outbox. `home` says which flusher writes it; `bytes_max` is the bound for a slow reader.
+    pub fn new(sink: S, home: u8, bytes_max: usize) -> Self {
+        let state = State {
+            queue: Queue::Empty,
+            held: None,
+            inbox: None,
+            task: None,
+            bytes: 0,
+            bytes_max: u32::try_from(bytes_max).unwrap_or(u32::MAX),
+            written: 0,
+            holds: 0,
+            phase: Phase::Idle,
+        };
+        Self {
+            sink,
+            home,
+            state: Mutex::new(state),
+        }
+    }
+
+    /// The socket behind it.
+    pub const fn sink(&self) -> &S {
+        &self.sink
+    }
+
+    /// The number of the flusher that writes it.
+    pub const fn home(&self) -> usize {
+        self.home as usize
+    }
+
+    /// Queues a message that others caused. It waits behind the reply of a join that is under way.
+    ///
+    /// A reader so slow that the bound is passed is disconnected: what waits is dropped, and the task is told [`Notice::Overflow`].
+    pub fn push(&self, item: Bytes) -> Pushed {
+        let mut state = self.state.lock();
+        if state.holds == 0 {
+            return state.push(item);
+        }
+        if state.takes_none() {
+            return Pushed::Dropped;
+        }
+        state.bytes += item.len() as u32;
+        state.held.get_or_insert_default().push_back(item);
+        if state.bytes > state.bytes_max {
+            state.overflow();
+        }
+        Pushed::Waits
+    }
+
+    /// Queues a message that may be skipped: only when nothing waits.
+    pub fn push_volatile(&self, item: Bytes) -> Pushed {
+        let mut state = self.state.lock();
+        if state.phase == Phase::Idle && state.holds == 0 {
+            state.push(item)
+        } else {
+            Pushed::Dropped
+        }
+    }
+
+    /// Queues an item of the conversation itself: a reply, a replayed message, a pong.
+    pub fn push_own(&self, item: Bytes) -> Pushed {
+        self.state.lock().push(item)
+    }
+
+    /// Makes what others cause wait, until [`release`](Self::release), behind what the conversation itself is about to say.
+    pub fn hold(&self) {
+        self.state.lock().holds += 1;
+    }
+
+    /// Takes one [`hold`](Self::hold) back; after the last, what was held is due.
+    pub fn release(&self) -> Pushed {
+        let mut state = self.state.lock();
+        state.holds = state.holds.saturating_sub(1);
+        if state.holds > 0 {
+            return Pushed::Waits;
+        }
+        let Some(held) = state.held.take() else {
+            return Pushed::Waits;
+        };
+        if state.takes_none() {
+            return Pushed::Dropped;
+        }
+        let mut pushed = Pushed::Waits;
+        for item in *held {
+            state.bytes -= item.len() as u32;
+            if state.push(item) == Pushed::Due {
+                pushed = Pushed::Due;
+            }
+        }
+        pushed
+    }
+
+    /// Takes no more items; what waits is still written.
+    pub fn finish(&self) {
+        let mut state = self.state.lock();
+        if state.phase != Phase::Closed {
+            state.phase = Phase::Finishing;
+            state.held = None;
+        }
+    }
+
+    /// Drops what waits and takes nothing more.
+    pub fn close(&self) {
+        let mut state = self.state.lock();
+        state.phase = Phase::Closed;
+        state.clear();
+        state.inbox = None;
+        state.task = None;
+    }
+
+    /// Whether everything that was queued is written, or never will be.
+    pub fn is_drained(&self) -> bool {
+        self.state.lock().queue.is_empty()
+    }
+
+    /// Bytes that wait.
+    pub fn bytes(&self) -> usize {
+        self.state.lock().bytes as usize
+    }
+
+    /// Writes what waits, as far as the socket takes it. With [`Writer::Task`] it only wakes the task.
+    pub fn flush(&self) -> Flushed {
+        let mut state = self.state.lock();
+        match self.sink.writer() {
+            Writer::Anyone if state.phase == Phase::Blocked => Flushed::Blocked,
+            Writer::Anyone => self.write(&mut state),
+            Writer::Task => {
+                state.wake();
+                Flushed::Woken
+            }
+        }
+    }
+
+    /// Writes what waits after the socket became writable; for the connection's task.
+    pub fn flush_blocked(&self) -> Flushed {
+        self.write(&mut self.state.lock())
+    }
+
+    /// Whether the connection's task must wait until the socket can be written to.
+    pub fn is_blocked(&self) -> bool {
+        self.state.lock().phase == Phase::Blocked
+    }
+
+    /// Moves up to about `bytes_max` bytes of what waits to a task that writes itself. Returns how many bytes were taken.
+    pub fn take(&self, items: &mut VecDeque<Bytes>, bytes_max: usize) -> usize {
+        let mut state = self.state.lock();
+        let mut taken = 0;
+        while taken < bytes_max {
+            let Some(item) = state.queue.pop() else {
+                if state.phase == Phase::Due {
+                    state.phase = Phase::Idle;
+                }
+                break;
+            };
+            taken += item.len();
+            items.push_back(item);
+        }
+        state.bytes -= taken as u32;
+        taken
+    }
+
+    /// Tells the connection's task something and wakes it.
+    pub fn notify(&self, notice: Notice) {
+        let mut state = self.state.lock();
+        if state.phase != Phase::Closed {
+            state.inbox.get_or_insert_default().push(notice);
+            state.wake();
+        }
+    }
+
+    /// Wakes the connection's task.
+    pub fn wake(&self) {
+        self.state.lock().wake();
+    }
+
+    /// Takes what the task was told, and leaves the waker for the next time.
+    pub fn poll_inbox(&self, waker: &Waker) -> Vec<Notice> {
+        let mut state = self.state.lock();
+        match &mut state.task {
+            Some(task) => task.clone_from(waker),
+            None => state.task = Some(waker.clone()),
+        }
+        state.inbox.take().map_or_else(Vec::new, |inbox| *inbox)
+    }
+
+    fn write(&self, state: &mut State) -> Flushed {
+        if state.phase == Phase::Closed {
+            return Flushed::Broken;
+        }
+        loop {
+            let mut buffers = SmallVec::<[IoSlice<'_>; 4]>::new();
+            state.queue.buffers(state.written as usize, &mut buffers);
+            if buffers.is_empty() {
+                if state.phase != Phase::Finishing {
+                    state.phase = Phase::Idle;
+                }
+                return Flushed::Drained;
+            }
+            match self.sink.write(&buffers) {
+                Ok(written) => {
+                    drop(buffers);
+                    state.advance(written);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if state.phase != Phase::Finishing {
+                        state.phase = Phase::Blocked;
+                    }
+                    state.wake();
+                    return Flushed::Blocked;
+                }
+                Err(_) => {
+                    drop(buffers);
+                    state.phase = Phase::Closed;
+                    state.clear();
+                    state.wake();
+                    return Flushed::Broken;
+                }
+            }
+        }
+    }
+}
+
+/// How a flush ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flushed {
+    /// Nothing waits any more.
+    Drained,
+    /// The socket is full; its task goes on when it can.
+    Blocked,
+    /// The connection's task will write.
+    Woken,
+    /// The connection is broken or closed.
+    Broken,
+}
+
+impl State {
+    fn push(&mut self, item: Bytes) -> Pushed {
+        if self.takes_none() {
+            return Pushed::Dropped;
+        }
+        self.bytes += item.len() as u32;
+        // One item larger than the bound still goes to a reader that keeps up.
+        if self.bytes > self.bytes_max && !self.queue.is_empty() {
+            self.overflow();
+            return Pushed::Dropped;
+        }
+        self.queue.push(item);
+        if self.phase == Phase::Idle {
+            self.phase = Phase::Due;
+            return Pushed::Due;
+        }
+        Pushed::Waits
+    }
+
+    const fn takes_none(&self) -> bool {
+        matches!(self.phase, Phase::Finishing | Phase::Closed)
+    }
+
+    fn overflow(&mut self) {
+        self.phase = Phase::Finishing;
+        self.held = None;
+        // The rest of an item that is half written must follow, or the close frame behind it would be read as its payload.
+        let rest = if self.written > 0 {
+            self.queue.pop()
+        } else {
+            None
+        };
+        self.queue = rest.map_or(Queue::Empty, Queue::One);
+        self.bytes = self.queue.bytes() - self.written;
+        self.inbox.get_or_insert_default().push(Notice::Overflow);
+        self.wake();
+    }
+
+    fn clear(&mut self) {
+        self.queue = Queue::Empty;
+        self.held = None;
+        self.bytes = 0;
+        self.written = 0;
+    }
+
+    fn advance(&mut self, written: usize) {
+        self.bytes -= written as u32;
+        let mut written = written + self.written as usize;
+        while let Some(first) = self.queue.first() {
+            if written < first.len() {
+                break;
+            }
+            written -= first.len();
+            self.queue.pop();
+        }
+        self.written = written as u32;
+    }
+
+    fn wake(&self) {
+        if let Some(task) = &self.task {
+            task.wake_by_ref();
+        }
+    }
+}
+
+/// A queue that is in line for one item, which is what a reader that keeps up has.
+enum Queue {
+    Empty,
+    One(Bytes),
+    Many(Box<VecDeque<Bytes>>),
+}
+
+impl Queue {
+    fn push(&mut self, item: Bytes) {
+        match self {
+            Self::Empty => *self = Self::One(item),
+            Self::One(first) => {
+                *self = Self::Many(Box::new(VecDeque::from([std::mem::take(first), item])))
+            }
+            Self::Many(items) => items.push_back(item),
+        }
+    }
+
+    fn pop(&mut self) -> Option<Bytes> {
+        match self {
+            Self::Empty => None,
+            Self::One(first) => {
+                let first = std::mem::take(first);
+                *self = Self::Empty;
+                Some(first)
+            }
+            Self::Many(items) => {
+                let first = items.pop_front();
+                if items.is_empty() {
+                    *self = Self::Empty;
+                }
+                first
+            }
+        }
+    }
+
+    fn first(&self) -> Option<&Bytes> {
+        match self {
+            Self::Empty => None,
+            Self::One(first) => Some(first),
+            Self::Many(items) => items.front(),
+        }
+    }
+
+    const fn is_empty(&self) -> bool {
+        matches!(self, Self::Empty)
+    }
+
+    fn bytes(&self) -> u32 {
+        match self {
+            Self::Empty => 0,
+            Self::One(first) => first.len() as u32,
+            Self::Many(items) => items.iter().map(|item| item.len() as u32).sum(),
+        }
+    }
+
+    fn buffers<'a>(&'a self, written: usize, buffers: &mut SmallVec<[IoSlice<'a>; 4]>) {
+        match self {
+            Self::Empty => {}
+            Self::One(first) => buffers.push(IoSlice::new(&first[written..])),
+            Self::Many(items) => {
+                buffers.extend(
+                    items
+                        .iter()
+                        .take(BUFFERS_MAX)
+                        .map(|item| IoSlice::new(item.chunk())),
+                );
+                buffers[0] = IoSlice::new(&items[0][written..]);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[test]
+    fn what_waits_is_written_in_one_vectored_write() {
+        let outbox = Outbox::new(Pipe::open(), 0, 1000);
+
+        assert_eq!(outbox.push(item("a")), Pushed::Due);
+        assert_eq!(outbox.push(item("b")), Pushed::Waits);
+        assert_eq!(outbox.flush(), Flushed::Drained);
+
+        assert_eq!(outbox.sink.text(), "ab");
+        assert_eq!(outbox.sink.writes.load(Ordering::Relaxed), 1);
+        assert_eq!(outbox.push(item("c")), Pushed::Due, "idle again");
+    }
+
+    #[test]
+    fn a_partial_write_goes_on_where_it_stopped() {
+        let outbox = Outbox::new(Pipe::open(), 0, 1000);
+        outbox.sink.room.store(4, Ordering::Relaxed);
+        for text in ["abc", "def", "ghi"] {
+            outbox.push(item(text));
+        }
+
+        assert_eq!(outbox.flush(), Flushed::Blocked);
+        assert!(outbox.is_blocked());
+        assert_eq!(
+            outbox.flush(),
+            Flushed::Blocked,
+            "only its task tries again"
+        );
+        outbox.sink.room.store(100, Ordering::Relaxed);
+        assert_eq!(outbox.flush_blocked(), Flushed::Drained);
+
+        assert_eq!(outbox.sink.text(), "abcdefghi");
+        assert_eq!(outbox.bytes(), 0);
+    }
+
+    #[test]
+    fn fan_out_waits_behind_the_reply_of_a_join() {
+        let outbox = Outbox::new(Pipe::open(), 0, 1000);
+
+        outbox.hold();
+        outbox.push(item("live"));
+        outbox.push_own(item("reply "));
+        outbox.push_own(item("replay "));
+        outbox.release();
+        outbox.flush();
+
+        assert_eq!(outbox.sink.text(), "reply replay live");
+    }
+
+    #[test]
+    fn two_joins_under_way_release_only_after_both() {
+        let outbox = Outbox::new(Pipe::open(), 0, 1000);
+
+        outbox.hold();
+        outbox.hold();
+        outbox.push(item("live"));
+        outbox.release();
+        outbox.push_own(item("second "));
+        assert_eq!(
+            outbox.release(),
+            Pushed::Waits,
+            "the second reply already made it due"
+        );
+        outbox.flush();
+
+        assert_eq!(outbox.sink.text(), "second live");
+    }
+
+    #[test]
+    fn a_slow_reader_is_cut_off_but_a_half_written_item_is_completed() {
+        let outbox = Outbox::new(Pipe::open(), 0, 10);
+        outbox.sink.room.store(2, Ordering::Relaxed);
+        outbox.push(item("abcd"));
+        outbox.flush();
+        outbox.push(item("efgh"));
+
+        outbox.push(item("ijklmn"));
+
+        assert!(matches!(
+            outbox.poll_inbox(Waker::noop())[..],
+            [Notice::Overflow]
+        ));
+        outbox.sink.room.store(100, Ordering::Relaxed);
+        outbox.flush_blocked();
+        assert_eq!(outbox.sink.text(), "abcd");
+        assert_eq!(outbox.push(item("x")), Pushed::Dropped);
+    }
+
+    #[test]
+    fn held_fan_out_counts_against_the_bound() {
+        let outbox = Outbox::new(Pipe::open(), 0, 10);
+        outbox.hold();
+
+        for _ in 0..3 {
+            outbox.push(item("abcde"));
+        }
+
+        assert!(matches!(
+            outbox.poll_inbox(Waker::noop())[..],
+            [Notice::Overflow]
+        ));
+    }
+
+    #[test]
+    fn one_item_larger_than_the_bound_reaches_a_reader_that_keeps_up() {
+        let outbox = Outbox::new(Pipe::open(), 0, 10);
+
+        assert_eq!(outbox.push(item("abcdefghijklmnop")), Pushed::Due);
+        assert_eq!(outbox.flush(), Flushed::Drained);
+    }
+
+    #[test]
+    fn a_volatile_item_is_skipped_while_anything_waits() {
+        let outbox = Outbox::new(Pipe::open(), 0, 1000);
+
+        assert_eq!(outbox.push_volatile(item("a")), Pushed::Due);
+        assert_eq!(outbox.push_volatile(item("b")), Pushed::Dropped);
+        outbox.flush();
+
+        assert_eq!(outbox.sink.text(), "a");
+    }
+
+    #[test]
+    fn nothing_is_taken_after_the_close_frame() {
+        let outbox = Outbox::new(Pipe::open(), 0, 1000);
+        outbox.push_own(item("close"));
+        outbox.finish();
+
+        assert_eq!(outbox.push(item("late")), Pushed::Dropped);
+        outbox.flush();
+        assert_eq!(outbox.sink.text(), "close");
+        assert!(outbox.is_drained());
+    }
+
+    #[test]
+    fn an_outbox_costs_at_most_104_bytes_beside_its_sink() {
+        let bytes = size_of::<Outbox<()>>();
+
+        assert!(bytes <= 104, "{bytes}");
+    }
+
+    impl Sink for () {
+        fn writer(&self) -> Writer {
+            Writer::Task
+        }
+        fn write(&self, _: &[IoSlice<'_>]) -> io::Result<usize> {
+            unreachable!("only its task writes")
+        }
+    }
+
+    struct Pipe {
+        written: Mutex<Vec<u8>>,
+        room: AtomicUsize,
+        writes: AtomicUsize,
+    }
+
+    impl Pipe {
+        fn open() -> Self {
+            Self {
+                written: Mutex::default(),
+                room: AtomicUsize::new(usize::MAX),
+                writes: AtomicUsize::new(0),
+            }
+        }
+        fn text(&self) -> String {
+            String::from_utf8(self.written.lock().clone()).unwrap()
+        }
+    }
+
+    impl Sink for Pipe {
+        fn writer(&self) -> Writer {
+            Writer::Anyone
+        }
+        fn write(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+            self.writes.fetch_add(1, Ordering::Relaxed);
+            let room = self.room.load(Ordering::Relaxed);
+            let bytes: Vec<u8> = buffers
+                .iter()
+                .flat_map(|buffer| buffer.iter().copied())
+                .take(room)
+                .collect();
+            if bytes.is_empty() {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            self.room.store(room - bytes.len(), Ordering::Relaxed);
+            self.written.lock().extend(&bytes);
+            Ok(bytes.len())
+        }
+    }
+
+    fn item(text: &'static str) -> Bytes {
+        Bytes::from_static(text.as_bytes())
+    }
+}

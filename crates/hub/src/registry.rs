@@ -1,0 +1,189 @@
+//! Who is connected to this node: sockets by id, and users with their sockets.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use nuncio_model::{Namespace, RateBucket, RateLimits, RoomName, SocketId, UserId};
+use smallvec::SmallVec;
+
+use crate::shard::Shards;
+use crate::socket::Socket;
+
+/// A user of a namespace.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct UserKey {
+    pub(crate) namespace: Namespace,
+    pub(crate) user: UserId,
+}
+
+/// Sockets and users, each in shards of their own.
+pub(crate) struct Registry<S> {
+    sockets: Shards<HashMap<SocketId, Arc<Socket<S>>, FixedState>>,
+    users: Shards<HashMap<UserKey, User, FixedState>>,
+    len: AtomicUsize,
+}
+
+#[derive(Default)]
+struct User {
+    sockets: SmallVec<[SocketId; 1]>,
+    rate: RateBucket,
+    /// Sockets that went less than the grace ago, and the rooms they were in.
+    leaving: Option<Box<Leaving>>,
+}
+
+#[derive(Default)]
+struct Leaving {
+    sockets: usize,
+    rooms: Vec<RoomName>,
+}
+
+/// The user has as many sessions as one may have.
+#[derive(Debug)]
+pub(crate) struct TooManySessions;
+
+impl<S> Registry<S> {
+    pub(crate) fn new(seed: u64) -> Self {
+        let hasher = FixedState::with_seed(seed);
+        Self {
+            sockets: Shards::new(seed, || HashMap::with_hasher(hasher.clone())),
+            users: Shards::new(seed, || HashMap::with_hasher(hasher.clone())),
+            len: AtomicUsize::new(0),
+        }
+    }
+
+    /// Sockets connected at present.
+    pub(crate) fn len(&self) -> usize {
+        self.len.load(Ordering::Relaxed)
+    }
+
+    /// Users with at least one socket, or gone for less than the grace. O(shards).
+    pub(crate) fn users_len(&self) -> usize {
+        self.users.iter().map(|shard| shard.lock().len()).sum()
+    }
+
+    pub(crate) fn add(
+        &self,
+        socket: Arc<Socket<S>>,
+        sessions_max: usize,
+    ) -> Result<(), TooManySessions> {
+        let key = socket.user_key();
+        let mut users = self.users.of(&key).lock();
+        let user = users.entry(key).or_default();
+        if user.sockets.len() >= sessions_max {
+            return Err(TooManySessions);
+        }
+        user.sockets.push(socket.id);
+        drop(users);
+        self.len.fetch_add(1, Ordering::Relaxed);
+        self.sockets.of(&socket.id).lock().insert(socket.id, socket);
+        Ok(())
+    }
+
+    /// Takes a socket out; its user stays until [`left`](Self::left) is called for it after the grace.
+    pub(crate) fn remove(&self, socket: &Socket<S>, rooms: &[RoomName]) {
+        let mut sockets = self.sockets.of(&socket.id).lock();
+        // A resumed session has the id of the one before: only the socket itself is taken out.
+        if sockets
+            .get(&socket.id)
+            .is_some_and(|found| std::ptr::eq(&raw const **found, socket))
+        {
+            sockets.remove(&socket.id);
+        }
+        drop(sockets);
+        self.len.fetch_sub(1, Ordering::Relaxed);
+        let key = socket.user_key();
+        let mut users = self.users.of(&key).lock();
+        let user = users.entry(key).or_default();
+        if let Some(index) = user.sockets.iter().position(|id| *id == socket.id) {
+            user.sockets.swap_remove(index);
+        }
+        let leaving = user.leaving.get_or_insert_default();
+        leaving.sockets += 1;
+        leaving.rooms.extend_from_slice(rooms);
+    }
+
+    /// The grace of one removed socket is over. `Some` when the user is gone, with the rooms it was in.
+    pub(crate) fn left(&self, key: &UserKey) -> Option<Vec<RoomName>> {
+        let mut users = self.users.of(key).lock();
+        let user = users.get_mut(key)?;
+        let leaving = user.leaving.as_mut()?;
+        leaving.sockets -= 1;
+        if leaving.sockets > 0 {
+            return None;
+        }
+        let rooms = user.leaving.take().map(|leaving| leaving.rooms);
+        if !user.sockets.is_empty() {
+            return None;
+        }
+        users.remove(key);
+        rooms
+    }
+
+    /// Whether the user was in the room less than the grace ago.
+    pub(crate) fn was_in(&self, key: &UserKey, room: &RoomName) -> bool {
+        let users = self.users.of(key).lock();
+        users
+            .get(key)
+            .and_then(|user| user.leaving.as_ref())
+            .is_some_and(|leaving| leaving.rooms.contains(room))
+    }
+
+    pub(crate) fn socket(&self, id: &SocketId) -> Option<Arc<Socket<S>>> {
+        self.sockets.of(id).lock().get(id).cloned()
+    }
+
+    /// The sockets of one user.
+    pub(crate) fn of_user(&self, key: &UserKey) -> Vec<Arc<Socket<S>>> {
+        let ids = self
+            .users
+            .of(key)
+            .lock()
+            .get(key)
+            .map(|user| user.sockets.clone())
+            .unwrap_or_default();
+        ids.iter().filter_map(|id| self.socket(id)).collect()
+    }
+
+    /// All sockets of a namespace, or of all namespaces. O(sockets).
+    pub(crate) fn all(&self, namespace: Option<&Namespace>) -> Vec<Arc<Socket<S>>> {
+        let belongs = |socket: &&Arc<Socket<S>>| {
+            namespace.is_none_or(|namespace| socket.namespace == *namespace)
+        };
+        let shards = self.sockets.iter();
+        shards
+            .flat_map(|shard| {
+                shard
+                    .lock()
+                    .values()
+                    .filter(belongs)
+                    .cloned()
+                    .collect::<Vec<_>>()
+            })
+            .collect()
+    }
+
+    /// Takes one token of the user's budget, which outlives its connections.
+    pub(crate) fn charge(
+        &self,
+        key: &UserKey,
+        now: Instant,
+        limits: &RateLimits,
+    ) -> Result<(), Duration> {
+        let mut users = self.users.of(key).lock();
+        users.get_mut(key).map_or(Ok(()), |user| {
+            user.rate.take(now, limits.per_second, limits.burst)
+        })
+    }
+}
+
+impl<S> Socket<S> {
+    pub(crate) fn user_key(&self) -> UserKey {
+        UserKey {
+            namespace: self.namespace.clone(),
+            user: self.user.clone(),
+        }
+    }
+}

@@ -1,0 +1,339 @@
+//! One room of this node: its members, what waits for them, and which users they are.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::{Bytes, BytesMut};
+use nuncio_model::{Member, Position, PresencePage, Publication, Push, SocketId, UserId};
+use smallvec::SmallVec;
+
+use crate::encode::{Encode, EncoderId, Message};
+use crate::outbox::{Outbox, Pushed};
+
+/// Members, pending messages and users of a room. Locked by its shard.
+pub(crate) struct Room<S> {
+    /// Up to here publications were queued for the members.
+    pub(crate) position: Position,
+    slots: Vec<Option<Slot<S>>>,
+    free: Vec<u32>,
+    /// Members by encoder, so that a flush knows what to encode.
+    encoders: [u32; EncoderId::COUNT],
+    pending: Vec<Pending>,
+    users: BTreeMap<UserId, u32>,
+    typists: Vec<Typist>,
+    /// Whether the number of users changed since it was last announced.
+    pub(crate) count_changed: bool,
+}
+
+/// What the fan-out reads of each member, side by side: 24 bytes.
+struct Slot<S> {
+    outbox: Arc<Outbox<S>>,
+    socket: SocketId,
+    encoder: EncoderId,
+}
+
+/// One message that waits for the flush.
+struct Pending {
+    message: Queued,
+    except: SmallVec<[SocketId; 1]>,
+}
+
+pub(crate) enum Queued {
+    Publication(Arc<Publication>),
+    Push(Box<Push>),
+}
+
+struct Typist {
+    socket: SocketId,
+    user: UserId,
+    until: Instant,
+}
+
+/// What a settled room cost.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Settled {
+    pub(crate) encodes: u64,
+    pub(crate) deliveries: u64,
+    pub(crate) bytes: u64,
+}
+
+/// Pending messages that go to the same members, written once for each encoder.
+struct Run {
+    messages: u64,
+    except: SmallVec<[SocketId; 1]>,
+    frames: [Option<Bytes>; EncoderId::COUNT],
+}
+
+impl<S: crate::outbox::Sink> Room<S> {
+    pub(crate) const fn new(position: Position) -> Self {
+        Self {
+            position,
+            slots: Vec::new(),
+            free: Vec::new(),
+            encoders: [0; EncoderId::COUNT],
+            pending: Vec::new(),
+            users: BTreeMap::new(),
+            typists: Vec::new(),
+            count_changed: false,
+        }
+    }
+
+    /// Queues a message. Returns whether it is the first that waits, so that the room becomes due.
+    pub(crate) fn queue(&mut self, message: Queued, except: SmallVec<[SocketId; 1]>) -> bool {
+        self.pending.push(Pending { message, except });
+        self.pending.len() == 1
+    }
+
+    pub(crate) const fn pending_len(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Hands everything that waits to the members' outboxes: each message is encoded once per encoder, and each member gets one item for a run of
+    /// messages. Outboxes that became due are added to `due`, by the number of their flusher. O(members).
+    pub(crate) fn settle(
+        &mut self,
+        encode: &dyn Encode,
+        due: &mut [Vec<Arc<Outbox<S>>>],
+    ) -> Settled {
+        let mut settled = Settled::default();
+        if self.pending.is_empty() {
+            return settled;
+        }
+        let pending = std::mem::take(&mut self.pending);
+        let runs = self.runs(&pending, encode, &mut settled);
+        for slot in self.slots.iter().flatten() {
+            for run in &runs {
+                if run.except.contains(&slot.socket) {
+                    continue;
+                }
+                let Some(frame) = &run.frames[slot.encoder.0 as usize] else {
+                    continue;
+                };
+                settled.deliveries += run.messages;
+                settled.bytes += frame.len() as u64;
+                if slot.outbox.push(frame.clone()) == Pushed::Due {
+                    due[slot.outbox.home() % due.len()].push(slot.outbox.clone());
+                }
+            }
+        }
+        self.pending = pending;
+        self.pending.clear();
+        settled
+    }
+
+    fn runs(
+        &self,
+        pending: &[Pending],
+        encode: &dyn Encode,
+        settled: &mut Settled,
+    ) -> SmallVec<[Run; 1]> {
+        let mut runs = SmallVec::<[Run; 1]>::new();
+        let mut start = 0;
+        while start < pending.len() {
+            let same = |other: &&Pending| other.except == pending[start].except;
+            let len = pending[start..].iter().take_while(same).count();
+            let messages = &pending[start..start + len];
+            let mut frames = [const { None }; EncoderId::COUNT];
+            for (index, frame) in frames.iter_mut().enumerate() {
+                if self.encoders[index] > 0 {
+                    *frame = Some(join(messages, encode, EncoderId(index as u8)));
+                    settled.encodes += len as u64;
+                }
+            }
+            runs.push(Run {
+                messages: len as u64,
+                except: messages[0].except.clone(),
+                frames,
+            });
+            start += len;
+        }
+        runs
+    }
+
+    /// Takes a member in and says in which slot. What waits must be settled before, or the member would get it too.
+    pub(crate) fn add(
+        &mut self,
+        outbox: Arc<Outbox<S>>,
+        socket: SocketId,
+        encoder: EncoderId,
+    ) -> u32 {
+        debug_assert!(self.pending.is_empty(), "settle first");
+        self.encoders[encoder.0 as usize] += 1;
+        let slot = Some(Slot {
+            outbox,
+            socket,
+            encoder,
+        });
+        match self.free.pop() {
+            Some(index) => {
+                self.slots[index as usize] = slot;
+                index
+            }
+            None => {
+                self.slots.push(slot);
+                self.slots.len() as u32 - 1
+            }
+        }
+    }
+
+    /// Takes the member in a slot out.
+    pub(crate) fn remove(&mut self, index: u32) {
+        let Some(slot) = self.slots.get_mut(index as usize).and_then(Option::take) else {
+            return;
+        };
+        self.encoders[slot.encoder.0 as usize] -= 1;
+        self.free.push(index);
+        if self.members() == 0 {
+            self.slots = Vec::new();
+            self.free = Vec::new();
+        }
+    }
+
+    /// Sockets that get the room's messages.
+    pub(crate) fn members(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    /// Their ids. O(members).
+    pub(crate) fn sockets(&self) -> impl Iterator<Item = SocketId> + '_ {
+        self.slots.iter().flatten().map(|slot| slot.socket)
+    }
+
+    /// Counts one more session of a user. `true` when it is the first.
+    pub(crate) fn enter(&mut self, user: &UserId) -> bool {
+        if let Some(sessions) = self.users.get_mut(user) {
+            *sessions += 1;
+            return false;
+        }
+        self.users.insert(user.clone(), 1);
+        self.count_changed = true;
+        true
+    }
+
+    /// Counts one session of a user less. `true` when it was the last.
+    pub(crate) fn exit(&mut self, user: &UserId) -> bool {
+        let Some(sessions) = self.users.get_mut(user) else {
+            return false;
+        };
+        *sessions -= 1;
+        if *sessions > 0 {
+            return false;
+        }
+        self.users.remove(user);
+        self.count_changed = true;
+        true
+    }
+
+    /// Users in the room, also those whose connection was lost a moment ago.
+    pub(crate) fn users(&self) -> u64 {
+        self.users.len() as u64
+    }
+
+    /// One page of users in the order of their ids. O(log users + page).
+    pub(crate) fn page(&self, after: Option<&UserId>, limit: u32) -> PresencePage {
+        let count = self.users();
+        if limit == 0 {
+            return PresencePage {
+                count,
+                members: None,
+                next: None,
+            };
+        }
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut users = self.users.range::<UserId, _>((from, Bound::Unbounded));
+        let page = users.by_ref().take(limit as usize);
+        let members: Vec<_> = page
+            .map(|(user, &sessions)| Member {
+                user: user.clone(),
+                sessions,
+            })
+            .collect();
+        let next = users
+            .next()
+            .and(members.last())
+            .map(|last| last.user.clone());
+        PresencePage {
+            count,
+            members: Some(members),
+            next,
+        }
+    }
+
+    /// Notes that someone types. `true` when that is news.
+    pub(crate) fn typing_started(
+        &mut self,
+        socket: SocketId,
+        user: &UserId,
+        until: Instant,
+    ) -> bool {
+        if let Some(typist) = self
+            .typists
+            .iter_mut()
+            .find(|typist| typist.socket == socket)
+        {
+            typist.until = until;
+            return false;
+        }
+        self.typists.push(Typist {
+            socket,
+            user: user.clone(),
+            until,
+        });
+        true
+    }
+
+    /// Notes that a socket no longer types. `true` when that is news.
+    pub(crate) fn typing_stopped(&mut self, socket: SocketId) -> bool {
+        let before = self.typists.len();
+        self.typists.retain(|typist| typist.socket != socket);
+        self.typists.len() < before
+    }
+
+    /// Takes out those who have not typed for long enough.
+    pub(crate) fn typing_expired(&mut self, now: Instant) -> Vec<(SocketId, UserId)> {
+        let expired = self.typists.extract_if(.., |typist| typist.until <= now);
+        expired.map(|typist| (typist.socket, typist.user)).collect()
+    }
+
+    /// Whether a node may forget the room.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.members() == 0 && self.users.is_empty()
+    }
+}
+
+/// The bytes of a run: one message as it is, several one behind the other, copied once for all members.
+fn join(messages: &[Pending], encode: &dyn Encode, encoder: EncoderId) -> Bytes {
+    if let [only] = messages {
+        return encode.encode(encoder, only.message.as_message());
+    }
+    let frames: SmallVec<[Bytes; 16]> = messages
+        .iter()
+        .map(|pending| encode.encode(encoder, pending.message.as_message()))
+        .collect();
+    let mut joined = BytesMut::with_capacity(frames.iter().map(Bytes::len).sum());
+    for frame in frames {
+        joined.extend_from_slice(&frame);
+    }
+    joined.freeze()
+}
+
+impl Queued {
+    fn as_message(&self) -> Message<'_> {
+        match self {
+            Self::Publication(publication) => Message::Publication(publication),
+            Self::Push(push) => Message::Push(push),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_member_costs_24_bytes_in_its_room() {
+        assert_eq!(size_of::<Option<Slot<()>>>(), 24);
+    }
+}

@@ -1,0 +1,82 @@
+//! What a session asks of the server it belongs to, and what it is told.
+
+use std::fmt;
+
+use crate::{Command, Identity, Joined, Position, Refusal, Reply, RoomName, SocketId};
+
+/// A text that must not be seen: a token of any kind. `Debug` shows only that it is there.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Box<str>);
+
+impl Secret {
+    /// Wraps a text.
+    pub fn new(text: impl Into<Box<str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text, for whoever checks it or gives it to its owner.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// One thing that a session cannot do alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Request {
+    /// Let this client in.
+    Authenticate(Secret),
+    /// Give this client a session that it had.
+    Resume {
+        /// The resume token.
+        token: Secret,
+        /// What the client saw last of each room.
+        rooms: Vec<(RoomName, Position)>,
+    },
+    /// Exchange the client's token for a newer one.
+    Refresh(Secret),
+    /// Do what the client asks.
+    Command(Command),
+}
+
+/// The answer to a [`Request`] that succeeded.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The client is in.
+    Admitted(Box<Admitted>),
+    /// The client has its session back.
+    Resumed(Box<Resumed>),
+    /// The client has a new token, and perhaps other grants.
+    Refreshed(Box<Identity>),
+    /// The command is done.
+    Reply(Reply),
+}
+
+/// A client that was let in.
+#[derive(Debug)]
+pub struct Admitted {
+    /// Who it is.
+    pub identity: Identity,
+    /// By which it may take the session over after a loss.
+    pub resume: Secret,
+    /// Rooms that the token joins it to, with what it is told of each.
+    pub joined: Vec<Joined>,
+}
+
+/// A session that was taken over.
+#[derive(Debug)]
+pub struct Resumed {
+    /// The session's id, from before.
+    pub id: SocketId,
+    /// Who it is.
+    pub identity: Identity,
+    /// The next resume token.
+    pub resume: Secret,
+    /// Its rooms; one that it may not be in any longer is refused.
+    pub rooms: Vec<Result<Joined, (RoomName, Refusal)>>,
+}
