@@ -1,1 +1,4 @@
 //! A real-time messaging server to embed: rooms over WebSocket, Socket.IO, SSE and long polling, with order and replay.
+
+pub mod config;
+pub mod origin;

@@ -1,0 +1,567 @@
+//! From what was written to what holds: every rule between values, checked once, all problems told at once.
+
+use std::fs::File;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use nuncio_model::{ConnectionLimits, Grants, HistoryLimits, RateLimits, RoomLimits, quote};
+
+use super::problem::{Problem, Problems};
+use super::{Config, HistoryMode, Mode, Secret};
+use crate::origin::{Hosts, Origins};
+
+/// A configuration whose values are good and fit each other. Made by [`Config::check`] only.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct CheckedConfig {
+    /// As it was written, for what needs no second form.
+    pub config: Config,
+    /// Bounds of a connection.
+    pub connection: ConnectionLimits,
+    /// How fast a session and a user may send.
+    pub rate: RateLimits,
+    /// Bounds of rooms and users.
+    pub room: RoomLimits,
+    /// What a room keeps where no rule says otherwise.
+    pub history: HistoryLimits,
+    /// Which pages may connect.
+    pub origins: Origins,
+    /// What tokens are signed with.
+    pub keys: Keys,
+    /// What a token grants that does not say.
+    pub grants: Arc<Grants>,
+    /// The files for encryption, if the server does it.
+    pub tls: Option<TlsFiles>,
+    /// Threads that serve connections, at least one.
+    pub workers: usize,
+}
+
+/// Where the secrets come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Keys {
+    /// From the configuration; at least one, the first signs.
+    Secrets(Vec<Secret>),
+    /// The demo's own, kept in this file.
+    Demo(PathBuf),
+}
+
+/// Certificate and key, both readable when they were checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// PEM file with the certificate chain.
+    pub certificate: PathBuf,
+    /// PEM file with the private key.
+    pub key: PathBuf,
+}
+
+/// Paths that mean something else than the WebSocket endpoint.
+const PATHS_TAKEN: [&str; 9] = [
+    "/", "/sse", "/poll", "/send", "/metrics", "/healthz", "/readyz", "/api", "/demo",
+];
+
+/// More threads than any machine has cores for are a slip of the keyboard.
+const WORKERS_MAX: usize = 1024;
+
+impl Config {
+    /// Checks what no single value shows, and reads the files that are named.
+    ///
+    /// # Errors
+    /// [`Problems`], all at once, each with the key, the value and the way out.
+    pub fn check(self) -> Result<CheckedConfig, Problems> {
+        let mut problems = Vec::new();
+        self.check_server(&mut problems);
+        self.check_positive(&mut problems);
+        self.check_limits(&mut problems);
+        self.check_rooms(&mut problems);
+        self.check_log(&mut problems);
+        let tls = self.check_tls(&mut problems);
+        let keys = self.check_keys(&mut problems);
+        if problems.is_empty() {
+            Ok(self.into_checked(tls, keys))
+        } else {
+            Err(Problems(problems))
+        }
+    }
+
+    fn into_checked(self, tls: Option<TlsFiles>, keys: Keys) -> CheckedConfig {
+        let hosts = match self.mode {
+            Mode::Demo => Hosts::Loopback,
+            Mode::Configured => Hosts::Any,
+        };
+        let workers = match self.server.workers {
+            0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            workers => workers,
+        };
+        CheckedConfig {
+            connection: self.connection_limits(),
+            rate: self.rate_limits(),
+            room: self.room_limits(),
+            history: self.history_limits(),
+            origins: Origins::new(&self.server.origins, hosts),
+            grants: Arc::new(self.default_grants()),
+            config: self,
+            keys,
+            tls,
+            workers,
+        }
+    }
+
+    fn connection_limits(&self) -> ConnectionLimits {
+        ConnectionLimits {
+            message_bytes_max: self.limits.message_bytes.0,
+            outbox_bytes_max: self.limits.outbox_bytes.0,
+            rooms_max: self.limits.rooms_per_session,
+            calls_max: self.limits.calls_in_flight,
+            auth_timeout: self.auth.timeout,
+            heartbeat_interval: self.heartbeat.interval,
+            heartbeat_timeout: self.heartbeat.timeout,
+            clock_leeway: self.auth.leeway,
+        }
+    }
+
+    const fn rate_limits(&self) -> RateLimits {
+        RateLimits {
+            per_second: self.limits.rate_per_second,
+            burst: self.limits.rate_burst,
+            control_factor: self.limits.rate_control_factor,
+            refusals_max: self.limits.rate_refusals_max,
+        }
+    }
+
+    const fn room_limits(&self) -> RoomLimits {
+        RoomLimits {
+            members_max: self.limits.members_per_room,
+            sessions_per_user_max: self.limits.sessions_per_user,
+            presence_names_max: self.presence.names_max,
+            presence_page_max: self.presence.page_max,
+            presence_grace: self.presence.grace,
+            typing_timeout: self.presence.typing_timeout,
+        }
+    }
+
+    const fn history_limits(&self) -> HistoryLimits {
+        HistoryLimits {
+            messages_max: self.history.messages,
+            bytes_max: self.history.bytes.0,
+            age_max: self.history.age,
+            idempotency_ttl: self.history.idempotency_ttl,
+        }
+    }
+
+    fn default_grants(&self) -> Grants {
+        Grants {
+            namespaces: self.grants.namespaces.clone(),
+            rooms: self.grants.rooms.clone(),
+            private: self.grants.private.clone(),
+        }
+    }
+
+    fn check_server(&self, problems: &mut Vec<Problem>) {
+        let path = &self.server.path;
+        if !path.starts_with('/')
+            || path.contains(['?', '#', ' ', '*'])
+            || (path.len() > 1 && path.ends_with('/'))
+        {
+            let fault = "a path starts with /, does not end with one, and has no ?, #, * or space: write \"/ws\"";
+            problems.push(Problem::rule("server.path", quote(path), fault));
+        } else if PATHS_TAKEN.contains(&path.as_str()) || path.starts_with("/api/") {
+            let fault = "this path has a meaning already: choose another, such as \"/ws\"";
+            problems.push(Problem::rule("server.path", quote(path), fault));
+        }
+        if self.server.workers > WORKERS_MAX {
+            let fault = format!("at most {WORKERS_MAX} are allowed; 0 takes one per core");
+            problems.push(Problem::rule("server.workers", self.server.workers, fault));
+        }
+        if self.server.head_bytes_max.0 < 1024 {
+            let fault = "the headers of a browser are larger: allow at least 1KiB, better 16KiB";
+            problems.push(Problem::rule(
+                "server.head_bytes_max",
+                self.server.head_bytes_max,
+                fault,
+            ));
+        }
+        if self.mode == Mode::Demo {
+            check_demo_address("server.listen", Some(self.server.listen), problems);
+            check_demo_address("metrics.listen", self.metrics.listen, problems);
+        }
+    }
+
+    fn check_positive(&self, problems: &mut Vec<Problem>) {
+        let (server, limits) = (&self.server, &self.limits);
+        for (key, number) in [
+            ("server.handshakes_max", server.handshakes_max),
+            ("server.sessions_max", server.sessions_max),
+            ("server.drain_rate", server.drain_rate as usize),
+            ("limits.message_bytes", limits.message_bytes.0),
+            ("limits.rooms_per_session", limits.rooms_per_session),
+            ("limits.calls_in_flight", limits.calls_in_flight),
+            (
+                "limits.rate_control_factor",
+                limits.rate_control_factor as usize,
+            ),
+            (
+                "limits.rate_refusals_max",
+                limits.rate_refusals_max as usize,
+            ),
+            ("limits.members_per_room", limits.members_per_room),
+            ("limits.sessions_per_user", limits.sessions_per_user),
+            ("presence.page_max", self.presence.page_max as usize),
+        ] {
+            if number == 0 {
+                problems.push(Problem::rule(key, 0, "nothing could ever pass: write at least 1, or leave the key out for its default"));
+            }
+        }
+        for (key, duration) in [
+            ("server.head_timeout", server.head_timeout),
+            ("auth.timeout", self.auth.timeout),
+            ("heartbeat.interval", self.heartbeat.interval),
+            ("heartbeat.timeout", self.heartbeat.timeout),
+        ] {
+            if duration == Duration::ZERO {
+                problems.push(Problem::rule(key, "0s", "it would be over at once: write a duration such as \"10s\", or leave the key out for its default"));
+            }
+        }
+    }
+
+    fn check_limits(&self, problems: &mut Vec<Problem>) {
+        let limits = &self.limits;
+        if limits.outbox_bytes < limits.message_bytes {
+            let fault = format!(
+                "less than limits.message_bytes = {}: one message would disconnect its receivers; raise it, or lower the other",
+                limits.message_bytes
+            );
+            problems.push(Problem::rule(
+                "limits.outbox_bytes",
+                limits.outbox_bytes,
+                fault,
+            ));
+        }
+        if limits.rate_per_second > 0 && limits.rate_burst == 0 {
+            let fault = "no message could ever pass: write at least 1, or set limits.rate_per_second = 0 for no limit";
+            problems.push(Problem::rule("limits.rate_burst", 0, fault));
+        }
+    }
+
+    fn check_rooms(&self, problems: &mut Vec<Problem>) {
+        for rule in &self.rooms.0 {
+            if rule.history == Some(HistoryMode::Durable) && !self.store.enabled {
+                let found = format!(
+                    "{{ pattern = {}, history = \"durable\" }}",
+                    quote(rule.pattern.as_str())
+                );
+                let fault =
+                    "there is no store: set store.enabled = true, or write history = \"memory\"";
+                problems.push(Problem::rule("rooms", found, fault));
+            }
+        }
+    }
+
+    fn check_log(&self, problems: &mut Vec<Problem>) {
+        let is_level = |level: &str| {
+            level
+                .trim()
+                .parse::<tracing::level_filters::LevelFilter>()
+                .is_ok()
+        };
+        let level_of =
+            |part: &str| is_level(part.rsplit_once('=').map_or(part, |(_, level)| level));
+        if !self.log.level.split(',').all(level_of) {
+            let fault = "write error, warn, info, debug or trace; parts may differ, as in \"info,nuncio_transport=debug\"";
+            problems.push(Problem::rule("log.level", quote(&self.log.level), fault));
+        }
+    }
+
+    fn check_tls(&self, problems: &mut Vec<Problem>) -> Option<TlsFiles> {
+        match (&self.tls.certificate, &self.tls.key) {
+            (Some(certificate), Some(key)) => {
+                check_readable("server.tls.certificate", certificate, problems);
+                check_readable("server.tls.key", key, problems);
+                Some(TlsFiles {
+                    certificate: certificate.clone(),
+                    key: key.clone(),
+                })
+            }
+            (Some(certificate), None) => {
+                let fault = "its private key is missing: set server.tls.key too";
+                problems.push(Problem::rule(
+                    "server.tls.certificate",
+                    quote(&certificate.to_string_lossy()),
+                    fault,
+                ));
+                None
+            }
+            (None, Some(key)) => {
+                let fault = "its certificate is missing: set server.tls.certificate too";
+                problems.push(Problem::rule(
+                    "server.tls.key",
+                    quote(&key.to_string_lossy()),
+                    fault,
+                ));
+                None
+            }
+            (None, None) => None,
+        }
+    }
+
+    fn check_keys(&self, problems: &mut Vec<Problem>) -> Keys {
+        if self.mode == Mode::Demo {
+            return Keys::Demo(self.store.path.join("demo-secret"));
+        }
+        let mut secrets = self.auth.secrets.clone();
+        if let Some(path) = &self.auth.secrets_file {
+            match std::fs::read_to_string(path) {
+                Ok(text) => secrets.extend(secrets_of(&text)),
+                Err(error) => problems.push(unreadable("auth.secrets_file", path, &error)),
+            }
+        }
+        if secrets.is_empty()
+            && problems
+                .iter()
+                .all(|problem| !is_about(problem, "auth.secrets_file"))
+        {
+            let fault = "no token can be checked: put the output of `openssl rand -base64 32` into auth.secrets, NUNCIO_AUTH_SECRETS or \
+                         auth.secrets_file; or start without a configuration file for the demo";
+            problems.push(Problem::rule("auth.secrets", "[]", fault));
+        }
+        for (i, secret) in secrets.iter().enumerate() {
+            check_secret(i + 1, secret, problems);
+        }
+        Keys::Secrets(secrets)
+    }
+}
+
+fn check_demo_address(key: &'static str, address: Option<SocketAddr>, problems: &mut Vec<Problem>) {
+    let Some(address) = address.filter(|address| !address.ip().is_loopback()) else {
+        return;
+    };
+    let fault = "other machines reach this address, and without secrets this is the demo, which lets everybody in: set auth.secrets in nuncio.toml or \
+                 NUNCIO_AUTH_SECRETS (make one with `openssl rand -base64 32`) and what is granted in the section grants, or listen on 127.0.0.1";
+    problems.push(Problem::rule(key, address, fault));
+}
+
+fn check_secret(number: usize, secret: &Secret, problems: &mut Vec<Problem>) {
+    let found = format!("(secret {number}, hidden)");
+    let len = secret.as_bytes().len();
+    if secret.as_bytes() == Secret::EXAMPLE.as_bytes() {
+        let fault = "this is the example of the documentation, which everybody knows: use the output of `openssl rand -base64 32`";
+        problems.push(Problem::rule("auth.secrets", found, fault));
+    } else if len < Secret::BYTES_MIN {
+        let fault = format!(
+            "{len} bytes can be guessed, at least {} are needed: make one with `openssl rand -base64 32`",
+            Secret::BYTES_MIN
+        );
+        problems.push(Problem::rule("auth.secrets", found, fault));
+    }
+}
+
+fn secrets_of(text: &str) -> impl Iterator<Item = Secret> {
+    let lines = text.lines().map(str::trim);
+    lines
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(Secret::new)
+}
+
+fn check_readable(key: &'static str, path: &Path, problems: &mut Vec<Problem>) {
+    let file = File::open(path).and_then(|file| file.metadata());
+    match file {
+        Ok(metadata) if metadata.is_file() => {}
+        Ok(_) => problems.push(Problem::rule(
+            key,
+            quote(&path.to_string_lossy()),
+            "this is no file: name a PEM file",
+        )),
+        Err(error) => problems.push(unreadable(key, path, &error)),
+    }
+}
+
+fn unreadable(key: &'static str, path: &Path, error: &std::io::Error) -> Problem {
+    let fault = format!("{error}; name a file that the user running nuncio may read");
+    Problem::rule(key, quote(&path.to_string_lossy()), fault)
+}
+
+fn is_about(problem: &Problem, name: &str) -> bool {
+    matches!(problem, Problem::Rule { key, .. } if *key == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{ByteSize, RoomRule};
+
+    #[test]
+    fn the_demo_refuses_an_address_that_other_machines_reach_and_says_what_to_do() {
+        let mut demo = Config::demo();
+        demo.server.listen = "0.0.0.0:8080".parse().unwrap();
+
+        let problem = demo.check().unwrap_err().to_string();
+
+        assert!(
+            problem.starts_with("server.listen = 0.0.0.0:8080: "),
+            "{problem}"
+        );
+        assert!(
+            problem.contains("NUNCIO_AUTH_SECRETS") && problem.contains("127.0.0.1"),
+            "{problem}"
+        );
+    }
+
+    #[test]
+    fn the_demo_on_this_machine_is_good_and_keeps_its_secret_with_the_data() {
+        let checked = Config::demo().check().unwrap();
+
+        assert_eq!(checked.keys, Keys::Demo("./nuncio-data/demo-secret".into()));
+        assert!(checked.workers >= 1);
+    }
+
+    #[test]
+    fn a_configuration_without_secrets_is_told_where_they_go() {
+        let problem = Config::default().check().unwrap_err().to_string();
+
+        assert!(
+            problem.contains("auth.secrets = []") && problem.contains("openssl rand"),
+            "{problem}"
+        );
+    }
+
+    #[test]
+    fn a_short_secret_is_refused_without_being_shown() {
+        let mut config = configured();
+        config.auth.secrets.push(Secret::new("hunter2"));
+
+        let problem = config.check().unwrap_err().to_string();
+
+        assert!(
+            problem.contains("secret 2") && problem.contains("7 bytes"),
+            "{problem}"
+        );
+        assert!(!problem.contains("hunter2"), "{problem}");
+    }
+
+    #[test]
+    fn secrets_of_the_file_come_after_those_of_the_configuration() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secrets");
+        std::fs::write(&path, format!("# old\n\n  {}  \n", "o".repeat(32))).unwrap();
+        let mut config = configured();
+        config.auth.secrets_file = Some(path);
+
+        let checked = config.check().unwrap();
+
+        let expected = vec![Secret::new(&"s".repeat(32)), Secret::new(&"o".repeat(32))];
+        assert_eq!(checked.keys, Keys::Secrets(expected));
+    }
+
+    #[test]
+    fn a_missing_secrets_file_is_one_problem() {
+        let mut config = Config::default();
+        config.auth.secrets_file = Some("/nowhere/secrets".into());
+
+        let problems = config.check().unwrap_err();
+
+        assert_eq!(problems.0.len(), 1, "{problems}");
+        assert!(
+            problems
+                .to_string()
+                .starts_with("auth.secrets_file = \"/nowhere/secrets\": "),
+            "{problems}"
+        );
+    }
+
+    #[test]
+    fn all_that_does_not_hold_is_told_at_once() {
+        let mut config = configured();
+        config.server.path = "ws".to_owned();
+        config.server.workers = 100_000;
+        config.server.head_bytes_max = ByteSize(10);
+        config.limits.outbox_bytes = ByteSize(1);
+        config.limits.rate_burst = 0;
+        config.heartbeat.interval = Duration::ZERO;
+        config.presence.page_max = 0;
+        config.log.level = "loud".to_owned();
+        config.tls.certificate = Some("/nowhere/cert.pem".into());
+        config.store.enabled = false;
+        config.rooms.0 = vec![RoomRule {
+            history: Some(HistoryMode::Durable),
+            ..RoomRule::new("*")
+        }];
+
+        let problems = config.check().unwrap_err();
+
+        let keys: Vec<&str> = problems
+            .0
+            .iter()
+            .map(|problem| match problem {
+                Problem::Rule { key, .. } => *key,
+                other => panic!("{other}"),
+            })
+            .collect();
+        assert_eq!(
+            keys,
+            [
+                "server.path",
+                "server.workers",
+                "server.head_bytes_max",
+                "presence.page_max",
+                "heartbeat.interval",
+                "limits.outbox_bytes",
+                "limits.rate_burst",
+                "rooms",
+                "log.level",
+                "server.tls.certificate",
+            ]
+        );
+    }
+
+    #[test]
+    fn certificate_and_key_must_be_readable_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = configured();
+        config.tls.certificate = Some(folder.path().to_owned());
+        config.tls.key = Some("/nowhere/key.pem".into());
+
+        let problems = config.check().unwrap_err().to_string();
+
+        assert!(problems.contains("this is no file"), "{problems}");
+        assert!(
+            problems.contains("server.tls.key = \"/nowhere/key.pem\": No such file"),
+            "{problems}"
+        );
+    }
+
+    #[test]
+    fn a_path_that_is_taken_is_refused() {
+        for path in ["/", "/metrics", "/api/v1", "/a b", "/ws/", ""] {
+            let mut config = configured();
+            config.server.path = path.to_owned();
+            assert!(config.check().is_err(), "{path:?}");
+        }
+    }
+
+    #[test]
+    fn every_limit_of_the_core_has_a_key() {
+        let mut config = configured();
+        config.limits.message_bytes = ByteSize(1001);
+        config.limits.outbox_bytes = ByteSize(1002);
+        config.auth.leeway = Duration::from_secs(1003);
+        config.limits.rate_control_factor = 1004;
+        config.presence.typing_timeout = Duration::from_secs(1005);
+        config.history.bytes = ByteSize(1006);
+
+        let checked = config.check().unwrap();
+
+        assert_eq!(checked.connection.message_bytes_max, 1001);
+        assert_eq!(checked.connection.outbox_bytes_max, 1002);
+        assert_eq!(checked.connection.clock_leeway.as_secs(), 1003);
+        assert_eq!(checked.rate.control_factor, 1004);
+        assert_eq!(checked.room.typing_timeout.as_secs(), 1005);
+        assert_eq!(checked.history.bytes_max, 1006);
+    }
+
+    fn configured() -> Config {
+        let mut config = Config::default();
+        config.auth.secrets = vec![Secret::new(&"s".repeat(32))];
+        config
+    }
+}
