@@ -165,10 +165,16 @@ impl Connection {
             return Ok(None);
         };
         self.check(&header)?;
-        Ok(Some(Frame {
+        let frame = Frame {
             header,
             received: 0,
-        }))
+        };
+        if input.is_empty() && header.len > 0 {
+            // Nothing of the payload is there: nothing has begun that would have to be kept.
+            self.unfinished.get_or_insert_default().frame = Some(frame);
+            return Ok(None);
+        }
+        Ok(Some(frame))
     }
 
     fn poll_header(&mut self, input: &mut &mut [u8]) -> Result<Option<Header>, FrameError> {
@@ -340,6 +346,20 @@ pub enum Event<'a> {
 }
 
 impl<'a> Event<'a> {
+    /// The event with a copy of whatever it borrows.
+    pub fn into_owned(self) -> Event<'static> {
+        match self {
+            Self::Text(text) => Event::Text(Cow::Owned(text.into_owned())),
+            Self::Binary(bytes) => Event::Binary(Cow::Owned(bytes.into_owned())),
+            Self::Ping(payload) => Event::Ping(Cow::Owned(payload.into_owned())),
+            Self::Pong(payload) => Event::Pong(Cow::Owned(payload.into_owned())),
+            Self::Close { code, reason } => Event::Close {
+                code,
+                reason: Cow::Owned(reason.into_owned()),
+            },
+        }
+    }
+
     pub(crate) fn message(kind: MessageKind, payload: &'a [u8]) -> Result<Self, FrameError> {
         match kind {
             MessageKind::Text => match simdutf8::basic::from_utf8(payload) {
