@@ -13,7 +13,8 @@ export interface ChatMessage<Content = unknown> {
   roomId: string;
   seq: number;
   epoch?: string;
-  userId: string;
+  /** Absent where the application's backend is the author. */
+  userId?: string;
   content: Content;
   ts: number;
 }
@@ -33,11 +34,11 @@ export interface AppEvent<Name extends string = string, Data = unknown> {
   ackId?: number;
 }
 
-/** A message to one user or session. `from` is the sender's session, `fromUser` the user. */
+/** A message to one user or session. `from` is the sender's session, `fromUser` the user; both are absent where it is the backend. */
 export interface PrivateMessage<Content = unknown> {
   type: "message:private";
-  from: string;
-  fromUser: string;
+  from?: string;
+  fromUser?: string;
   content: Content;
   ts: number;
 }
@@ -173,8 +174,11 @@ export interface Published extends Position {
 
 /** A page of `presence:get`. */
 export interface PresencePage {
+  /** Users in the room, on all pages. */
+  count: number;
+  /** Absent with `limit: 0`. */
   users?: { userId: string; sessions: number }[];
-  count?: number;
+  /** Goes into `after` for the next page; absent on the last. */
   next?: string;
 }
 

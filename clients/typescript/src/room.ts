@@ -115,9 +115,9 @@ export class Room<Events extends EventMap = EventMap, Content = unknown> extends
     return this.#call({ type: "chat:message", content, idempotencyKey: this.#link.key() }, "repeatable");
   }
 
-  /** Publishes an event of the application's own. It has no key, so one whose reply was lost is not repeated. */
+  /** Publishes an event of the application's own, as `send` does a message. */
   emit<Name extends keyof Events & string>(event: Name, data: Events[Name]): Promise<Published> {
-    return this.#call({ type: "event", event, data }, "once");
+    return this.#call({ type: "event", event, data, idempotencyKey: this.#link.key() }, "repeatable");
   }
 
   /** Calls `listener` at each event `name` of the application; returns what takes it away again. */
