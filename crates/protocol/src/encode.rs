@@ -6,7 +6,7 @@ mod handshake;
 mod publication;
 mod push;
 mod reply;
-mod text;
+pub(crate) mod text;
 
 use std::time::Duration;
 

@@ -12,6 +12,7 @@
 //! assert_eq!(reply, r#"{"ack":7,"data":{"status":"ok"}}"#);
 //! ```
 
+pub mod client;
 mod decode;
 pub mod encode;
 

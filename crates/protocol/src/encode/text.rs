@@ -7,7 +7,7 @@ use bytes::Bytes;
 use nuncio_model::{CallId, Json};
 
 /// A JSON text in the making. Keys are ours and need no escaping; a comma goes before each that is not the first of its object.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Text(Vec<u8>);
 
 impl Text {
