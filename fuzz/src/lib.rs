@@ -1,0 +1,8 @@
+//! What the fuzz targets check, as plain functions, so that `cargo test` runs them too.
+//!
+//! One module for each crate, one function for each target; a target in `fuzz_targets/` is one line that calls it.
+
+pub mod websocket;
+
+#[cfg(test)]
+mod corpus;
