@@ -1,6 +1,6 @@
 //! The same protocol from the other end: encode what a client sends, decode what it receives.
 //!
-//! A client must live with servers that are newer than it is, so [`decode`] ignores unknown fields, hands unknown types on as
+//! A client must live with servers that are newer than it is, so [`decode()`] ignores unknown fields, hands unknown types on as
 //! [`ServerMessage::Unknown`], and keeps codes and reasons as text.
 
 mod answer;

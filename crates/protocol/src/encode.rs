@@ -20,7 +20,7 @@ pub use reply::{error, refuse, reply, reply_error};
 
 use self::text::Text;
 
-/// `pong`, the answer to `ping`. A ping with an `id` gets a [`reply`] besides.
+/// `pong`, the answer to `ping`. A ping with an `id` gets a [`reply()`] besides.
 pub const fn pong() -> Bytes {
     Bytes::from_static(br#"{"type":"pong"}"#)
 }

@@ -1,4 +1,4 @@
-//! What a client sends: the inverse of [`crate::decode`].
+//! What a client sends: the inverse of [`crate::decode()`].
 
 use bytes::Bytes;
 use nuncio_model::{

@@ -43,7 +43,7 @@ pub(crate) fn write(text: &mut Text, publication: &Publication) {
     }
 }
 
-/// The bytes that [`write`] will write, exactly: a buffer of another size would be allocated twice.
+/// The bytes that [`write()`] will write, exactly: a buffer of another size would be allocated twice.
 pub(crate) fn len(publication: &Publication) -> usize {
     let body = match &publication.body {
         Body::Chat { content } => CHAT.len() + ",\"content\":".len() + content.as_bytes().len(),
