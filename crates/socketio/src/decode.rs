@@ -42,7 +42,7 @@ pub enum DecodeError {
     /// The data is not JSON, or not MessagePack.
     #[error("data is not well-formed")]
     Json,
-    /// Nested deeper than [`Limits::depth_max`].
+    /// Nested deeper than `depth_max` of [`Limits`].
     #[error("data nested deeper than {max} levels")]
     TooDeep {
         /// The bound.
@@ -107,7 +107,7 @@ impl Decoder {
         }
         let (packet, count, json) = decode_header(text, limits)?;
         if !json.is_empty() {
-            json::check(&json, limits.depth_max())?;
+            json::check(&json, limits.depth())?;
         }
         if count == 0 {
             return packet.with(Payload::new(json, Vec::new())).map(Some);

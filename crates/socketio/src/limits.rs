@@ -20,7 +20,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    pub(crate) fn depth_max(&self) -> usize {
+    pub(crate) fn depth(&self) -> usize {
         self.depth_max.min(1_000)
     }
 }

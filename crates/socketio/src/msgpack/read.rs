@@ -173,7 +173,7 @@ impl<'a> Reader<'a> {
     }
 
     fn check_depth(&self, depth: usize) -> Result<(), DecodeError> {
-        let max = self.limits.depth_max();
+        let max = self.limits.depth();
         if depth > max {
             Err(DecodeError::TooDeep { max })
         } else {

@@ -1,0 +1,585 @@
+//! The server's side of one Socket.IO connection: namespaces over one Engine.IO connection.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::{BufMut, Bytes, BytesMut};
+use smallvec::SmallVec;
+
+use crate::ack::Acks;
+use crate::decode::{DecodeError, Decoder};
+use crate::encode::{self, Encoded};
+use crate::limits::Limits;
+use crate::namespace::Namespace;
+use crate::packet::{Body, Packet, Parser, Protocol};
+use crate::payload::{Event, Payload, put_string};
+use crate::query;
+
+/// Settings of a Socket.IO server. The defaults are the reference server's where it has them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Config {
+    /// Time a client has to join its first namespace. Default 45 s; then the connection is closed.
+    pub connect_timeout: Duration,
+    /// How packets are encoded. Default: the text parser.
+    pub parser: Parser,
+    /// Bounds on what a client may send.
+    pub limits: Limits,
+}
+
+/// The namespaces of one client, its attachments and acknowledgements on their way.
+///
+/// No I/O, no clock. Bring messages, time and the application's decisions; after each call take
+/// [`poll_output`](Self::poll_output) until it gives `None`, and call [`handle_timeout`](Self::handle_timeout) at
+/// [`poll_timeout`](Self::poll_timeout).
+///
+/// Events to the client are [encoded](crate::encode) once for all receivers. They go out by [`send`](Self::send), or past
+/// the connection straight to Engine.IO, once [`poll_output`](Self::poll_output) gave `None` and to namespaces that
+/// [`is_joined`](Self::is_joined) says yes to. One that wants an acknowledgement is announced by
+/// [`expect_ack`](Self::expect_ack).
+#[derive(Debug)]
+pub struct Connection {
+    config: Arc<Config>,
+    outputs: VecDeque<Output>,
+    slots: SmallVec<[Slot; 1]>,
+    connect_by: Option<Instant>,
+    decoder: Decoder,
+    acks: Option<Box<Acks>>,
+    protocol: Protocol,
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Open,
+    Closed,
+}
+
+#[derive(Debug)]
+struct Slot {
+    namespace: Namespace,
+    stage: Stage,
+}
+
+/// ```text
+/// (none) --CONNECT--> Asked --accept--> Joined --client's DISCONNECT--> (none)
+///    ^                  |                  |
+///    +---- refuse ------+                  +----- disconnect() -----> Left --CONNECT--> Asked
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// The application has not decided yet.
+    Asked,
+    Joined,
+    /// The server disconnected it. What the client sent before it knew is ignored, where the reference takes it for a
+    /// violation and closes the connection with all its other namespaces.
+    Left,
+}
+
+/// What the driver has to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// The client wants to join. Answer with [`Connection::accept`] or [`Connection::refuse`], at any time.
+    Connect {
+        /// The namespace, existing or not.
+        namespace: Namespace,
+        /// The auth payload, a JSON object; `{}` when the client sent none. In protocol v4 the query of the namespace.
+        auth: Bytes,
+    },
+    /// An event for a joined namespace.
+    Event {
+        /// The namespace.
+        namespace: Namespace,
+        /// The id to [`encode::ack`] with, when the client asks for an acknowledgement.
+        id: Option<u64>,
+        /// Name and arguments.
+        event: Event,
+    },
+    /// The acknowledgement of an event announced by [`Connection::expect_ack`].
+    Ack {
+        /// The namespace.
+        namespace: Namespace,
+        /// The id of the event.
+        id: u64,
+        /// The arguments, a JSON array.
+        args: Payload,
+    },
+    /// The client did not acknowledge in time.
+    AckTimeout {
+        /// The namespace.
+        namespace: Namespace,
+        /// The id of the event.
+        id: u64,
+    },
+    /// A joined namespace was left. Acknowledgements it waited for will not come.
+    Disconnected {
+        /// The namespace.
+        namespace: Namespace,
+        /// Why.
+        reason: DisconnectReason,
+    },
+    /// Send a packet over Engine.IO.
+    Send(Encoded),
+    /// Close the Engine.IO connection, after what was sent before. Nothing follows.
+    Close,
+}
+
+/// Why a socket left its namespace, in the reference's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DisconnectReason {
+    /// The client left the namespace.
+    ClientNamespaceDisconnect,
+    /// The server made it leave.
+    ServerNamespaceDisconnect,
+    /// The server closed the connection, for a packet out of place or a timeout.
+    ForcedServerClose,
+    /// The connection was closed for a packet that could not be decoded, or by Engine.IO's `close`.
+    ForcedClose,
+    /// The server stops.
+    ServerShuttingDown,
+    /// The client closed the transport.
+    TransportClose,
+    /// The transport failed.
+    TransportError,
+    /// The client stopped answering pings.
+    PingTimeout,
+    /// The client sent something that is no Engine.IO packet.
+    ParseError,
+}
+
+/// Why a client may not join.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal<'a> {
+    /// There is no such namespace: `{"message":"Invalid namespace"}` in both protocols.
+    UnknownNamespace,
+    /// A middleware refused.
+    Error {
+        /// The error's message.
+        message: &'a str,
+        /// JSON with more. A v4 client gets only this, or only the message when there is none.
+        data: Option<&'a str>,
+    },
+}
+
+/// The namespace is not waiting for a decision: the client is gone, or was answered already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the client does not wait to join this namespace")]
+pub struct NotAsked;
+
+impl Connection {
+    /// Starts with an Engine.IO connection that was just opened. In protocol v4 the client joins `/` without asking.
+    pub fn new(now: Instant, config: Arc<Config>, protocol: Protocol) -> Self {
+        let mut connection = Self {
+            connect_by: Some(now + config.connect_timeout),
+            config,
+            outputs: VecDeque::new(),
+            slots: SmallVec::new(),
+            decoder: Decoder::default(),
+            acks: None,
+            protocol,
+            state: State::Open,
+        };
+        if protocol == Protocol::V4 {
+            connection.ask(Namespace::MAIN, NO_AUTH);
+        }
+        connection
+    }
+
+    /// A text message from Engine.IO, without its type digit.
+    pub fn handle_text(&mut self, now: Instant, text: Bytes) {
+        if self.state == State::Open {
+            let config = &self.config;
+            let decoded = self
+                .decoder
+                .decode_text(now, text, config.parser, &config.limits);
+            self.handle_decoded(decoded);
+        }
+    }
+
+    /// A binary message from Engine.IO.
+    pub fn handle_binary(&mut self, bytes: Bytes) {
+        if self.state == State::Open {
+            let config = &self.config;
+            let decoded = self
+                .decoder
+                .decode_binary(bytes, config.parser, &config.limits);
+            self.handle_decoded(decoded);
+        }
+    }
+
+    /// The Engine.IO connection ended. Nothing is sent after that.
+    pub fn handle_close(&mut self, reason: DisconnectReason) {
+        self.end(reason);
+    }
+
+    /// Time passed: gives up on a first namespace, on attachments, on acknowledgements.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.state == State::Closed {
+            return;
+        }
+        if self.connect_by.is_some_and(|connect_by| now >= connect_by) {
+            return self.close(DisconnectReason::ForcedServerClose);
+        }
+        if self.decoder.handle_timeout(now).is_err() {
+            return self.close(DisconnectReason::ForcedClose);
+        }
+        while let Some((namespace, id)) = self.acks.as_mut().and_then(|acks| acks.pop_overdue(now))
+        {
+            self.outputs.push_back(Output::AckTimeout { namespace, id });
+        }
+        self.drop_empty_acks();
+    }
+
+    /// Lets the client in: it gets the socket's id, and `pid` when its connection state can be recovered.
+    /// A v4 client is told neither.
+    ///
+    /// # Errors
+    /// [`NotAsked`] when the client went away meanwhile.
+    pub fn accept(
+        &mut self,
+        namespace: &Namespace,
+        sid: &str,
+        pid: Option<&str>,
+    ) -> Result<(), NotAsked> {
+        let slot = self.asked(namespace).ok_or(NotAsked)?;
+        self.slots[slot].stage = Stage::Joined;
+        // Equal names share one allocation when the caller keeps its namespaces.
+        self.slots[slot].namespace = namespace.clone();
+        self.connect_by = None;
+        let json = match self.protocol {
+            Protocol::V4 => Bytes::new(),
+            Protocol::V5 => connected(sid, pid),
+        };
+        self.push(Packet {
+            namespace: namespace.clone(),
+            body: Body::Connect(json),
+        });
+        Ok(())
+    }
+
+    /// Keeps the client out.
+    ///
+    /// # Errors
+    /// [`NotAsked`] when the client went away meanwhile.
+    pub fn refuse(&mut self, namespace: &Namespace, refusal: Refusal<'_>) -> Result<(), NotAsked> {
+        let slot = self.asked(namespace).ok_or(NotAsked)?;
+        self.slots.remove(slot);
+        let json = refusal.json(self.protocol);
+        self.push(Packet {
+            namespace: namespace.clone(),
+            body: Body::ConnectError(json),
+        });
+        Ok(())
+    }
+
+    /// Makes the client leave a namespace; the connection and its other namespaces stay. Without effect when it has not
+    /// joined.
+    pub fn disconnect(&mut self, namespace: &Namespace) {
+        if let Some(slot) = self.position(namespace, Stage::Joined) {
+            self.slots[slot].stage = Stage::Left;
+            self.outputs.push_back(Output::Send(encode::disconnect(
+                self.config.parser,
+                namespace,
+            )));
+            self.leave(
+                namespace.clone(),
+                DisconnectReason::ServerNamespaceDisconnect,
+            );
+        }
+    }
+
+    /// Makes the client leave all namespaces and closes the connection: `socket.disconnect(true)`.
+    pub fn disconnect_all(&mut self) {
+        for namespace in self.joined().cloned().collect::<Vec<_>>() {
+            self.disconnect(&namespace);
+        }
+        self.close(DisconnectReason::ForcedServerClose);
+    }
+
+    /// Closes the connection without a DISCONNECT, so that clients reconnect: at a shutdown.
+    pub fn close(&mut self, reason: DisconnectReason) {
+        if self.state == State::Open {
+            self.end(reason);
+            self.outputs.push_back(Output::Close);
+        }
+    }
+
+    /// Sends an encoded packet after what was sent before. Without effect once the connection is closed.
+    pub fn send(&mut self, encoded: Encoded) {
+        if self.state == State::Open {
+            self.outputs.push_back(Output::Send(encoded));
+        }
+    }
+
+    /// Announces that an event with this id is sent: its acknowledgement becomes [`Output::Ack`], or
+    /// [`Output::AckTimeout`] at the deadline. Acknowledgements that nobody waits for are ignored. Ids need to be unique
+    /// within the namespace and this client, and may be shared by all receivers of a broadcast.
+    pub fn expect_ack(&mut self, namespace: &Namespace, id: u64, deadline: Option<Instant>) {
+        if self.is_joined(namespace) {
+            self.acks
+                .get_or_insert_default()
+                .expect(namespace.clone(), id, deadline);
+        }
+    }
+
+    /// The next thing to do.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        let output = self.outputs.pop_front();
+        if output.is_none() {
+            // An idle connection holds no buffer.
+            self.outputs = VecDeque::new();
+        }
+        output
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is due.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let acks = self.acks.as_ref().and_then(|acks| acks.poll_timeout());
+        [self.connect_by, self.decoder.poll_timeout(), acks]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Whether the client has joined this namespace.
+    pub fn is_joined(&self, namespace: &Namespace) -> bool {
+        self.position(namespace, Stage::Joined).is_some()
+    }
+
+    /// The namespaces the client has joined.
+    pub fn joined(&self) -> impl Iterator<Item = &Namespace> {
+        let joined = self.slots.iter().filter(|slot| slot.stage == Stage::Joined);
+        joined.map(|slot| &slot.namespace)
+    }
+
+    /// The protocol the client speaks.
+    pub fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
+    fn handle_decoded(&mut self, decoded: Result<Option<Packet>, DecodeError>) {
+        match decoded {
+            Ok(Some(packet)) => self.handle_packet(packet),
+            Ok(None) => {}
+            Err(_) => self.close(DisconnectReason::ForcedClose),
+        }
+    }
+
+    fn handle_packet(&mut self, Packet { namespace, body }: Packet) {
+        if let (Protocol::V4, Body::Connect(_)) = (self.protocol, &body) {
+            let (namespace, auth) = query::split(&namespace);
+            return self.handle_connect(namespace, auth);
+        }
+        let stage = self
+            .slots
+            .iter()
+            .find(|slot| slot.namespace == namespace)
+            .map(|slot| slot.stage);
+        match (stage, body) {
+            (_, Body::Connect(json)) => {
+                let auth = if json.is_empty() { NO_AUTH } else { json };
+                self.handle_connect(namespace, auth);
+            }
+            (Some(Stage::Joined), Body::Event { id, event }) => {
+                self.outputs.push_back(Output::Event {
+                    namespace,
+                    id,
+                    event,
+                });
+            }
+            (Some(Stage::Joined), Body::Ack { id, args }) => self.handle_ack(namespace, id, args),
+            (Some(Stage::Joined), Body::Disconnect) => {
+                self.slots.retain(|slot| slot.namespace != namespace);
+                self.leave(namespace, DisconnectReason::ClientNamespaceDisconnect);
+            }
+            (Some(Stage::Left), Body::Event { .. } | Body::Ack { .. } | Body::Disconnect) => {}
+            (
+                Some(Stage::Asked) | None,
+                Body::Event { .. } | Body::Ack { .. } | Body::Disconnect,
+            )
+            | (_, Body::ConnectError(_)) => self.close(DisconnectReason::ForcedServerClose),
+        }
+    }
+
+    fn handle_connect(&mut self, namespace: Namespace, auth: Bytes) {
+        let slot = self
+            .slots
+            .iter()
+            .position(|slot| slot.namespace == namespace);
+        match slot.map(|slot| self.slots[slot].stage) {
+            Some(Stage::Asked | Stage::Joined) => self.close(DisconnectReason::ForcedServerClose),
+            Some(Stage::Left) => {
+                self.slots.retain(|slot| slot.namespace != namespace);
+                self.ask(namespace, auth);
+            }
+            None if self.slots.len() >= self.config.limits.namespaces_max => {
+                let refusal = Refusal::Error {
+                    message: "Too many namespaces",
+                    data: None,
+                };
+                let json = refusal.json(self.protocol);
+                self.push(Packet {
+                    namespace,
+                    body: Body::ConnectError(json),
+                });
+            }
+            None => self.ask(namespace, auth),
+        }
+    }
+
+    fn ask(&mut self, namespace: Namespace, auth: Bytes) {
+        self.slots.push(Slot {
+            namespace: namespace.clone(),
+            stage: Stage::Asked,
+        });
+        self.outputs.push_back(Output::Connect { namespace, auth });
+    }
+
+    fn handle_ack(&mut self, namespace: Namespace, id: Option<u64>, args: Payload) {
+        let Some(id) = id else { return };
+        if self
+            .acks
+            .as_mut()
+            .is_some_and(|acks| acks.take(&namespace, id))
+        {
+            self.outputs.push_back(Output::Ack {
+                namespace,
+                id,
+                args,
+            });
+            self.drop_empty_acks();
+        }
+    }
+
+    fn leave(&mut self, namespace: Namespace, reason: DisconnectReason) {
+        if let Some(acks) = &mut self.acks {
+            acks.forget(&namespace);
+        }
+        self.drop_empty_acks();
+        self.outputs
+            .push_back(Output::Disconnected { namespace, reason });
+    }
+
+    fn end(&mut self, reason: DisconnectReason) {
+        self.state = State::Closed;
+        self.connect_by = None;
+        self.decoder = Decoder::default();
+        self.acks = None;
+        for slot in std::mem::take(&mut self.slots) {
+            if slot.stage == Stage::Joined {
+                self.leave(slot.namespace, reason);
+            }
+        }
+    }
+
+    fn push(&mut self, packet: Packet) {
+        self.outputs
+            .push_back(Output::Send(packet.encode(self.config.parser)));
+    }
+
+    fn asked(&self, namespace: &Namespace) -> Option<usize> {
+        self.position(namespace, Stage::Asked)
+    }
+
+    fn position(&self, namespace: &Namespace, stage: Stage) -> Option<usize> {
+        self.slots
+            .iter()
+            .position(|slot| slot.namespace == *namespace && slot.stage == stage)
+    }
+
+    fn drop_empty_acks(&mut self) {
+        if self.acks.as_ref().is_some_and(|acks| acks.is_empty()) {
+            self.acks = None;
+        }
+    }
+}
+
+impl Refusal<'_> {
+    fn json(self, protocol: Protocol) -> Bytes {
+        let mut json = BytesMut::new();
+        match (self, protocol) {
+            (Self::UnknownNamespace, _) => json.put_slice(br#"{"message":"Invalid namespace"}"#),
+            (
+                Self::Error {
+                    data: Some(data), ..
+                },
+                Protocol::V4,
+            ) => json.put_slice(data.as_bytes()),
+            (
+                Self::Error {
+                    message,
+                    data: None,
+                },
+                Protocol::V4,
+            ) => put_string(&mut json, message),
+            (Self::Error { message, data }, Protocol::V5) => {
+                json.put_slice(br#"{"message":"#);
+                put_string(&mut json, message);
+                if let Some(data) = data {
+                    json.put_slice(br#","data":"#);
+                    json.put_slice(data.as_bytes());
+                }
+                json.put_u8(b'}');
+            }
+        }
+        json.freeze()
+    }
+}
+
+impl DisconnectReason {
+    /// The text that `disconnect` handlers know.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ClientNamespaceDisconnect => "client namespace disconnect",
+            Self::ServerNamespaceDisconnect => "server namespace disconnect",
+            Self::ForcedServerClose => "forced server close",
+            Self::ForcedClose => "forced close",
+            Self::ServerShuttingDown => "server shutting down",
+            Self::TransportClose => "transport close",
+            Self::TransportError => "transport error",
+            Self::PingTimeout => "ping timeout",
+            Self::ParseError => "parse error",
+        }
+    }
+
+    /// Whether the client may come back and have its state recovered: not when one side wanted it gone.
+    pub const fn is_recoverable(self) -> bool {
+        match self {
+            Self::ClientNamespaceDisconnect
+            | Self::ServerNamespaceDisconnect
+            | Self::ParseError => false,
+            Self::ForcedServerClose
+            | Self::ForcedClose
+            | Self::ServerShuttingDown
+            | Self::TransportClose
+            | Self::TransportError
+            | Self::PingTimeout => true,
+        }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(45),
+            parser: Parser::Default,
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// `{"sid":"…"}`, with `pid` when there is one.
+fn connected(sid: &str, pid: Option<&str>) -> Bytes {
+    let mut json = BytesMut::new();
+    json.put_slice(br#"{"sid":"#);
+    put_string(&mut json, sid);
+    if let Some(pid) = pid {
+        json.put_slice(br#","pid":"#);
+        put_string(&mut json, pid);
+    }
+    json.put_u8(b'}');
+    json.freeze()
+}
+
+const NO_AUTH: Bytes = Bytes::from_static(b"{}");

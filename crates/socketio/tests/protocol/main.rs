@@ -1,0 +1,8 @@
+//! The protocol by its documents: encoding, decoding, the server's connection in both revisions.
+
+mod decoding;
+mod encoding;
+mod peer;
+mod properties;
+mod server_v4;
+mod server_v5;
