@@ -275,6 +275,7 @@ fn room_position() {
         (PositionReason::Gap, "gap"),
         (PositionReason::NewEpoch, "new epoch"),
         (PositionReason::Cleared, "cleared"),
+        (PositionReason::Joined, "joined"),
     ] {
         let text = encode::push(&Push::Position {
             room: room("abc"),
