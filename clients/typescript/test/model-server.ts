@@ -197,6 +197,8 @@ export class ModelConnection {
         return this.#server.emit(room, { type: "user:typing", roomId: room, userId: session.user, typing: message["type"] === "typing:start" }, session);
       case "presence:get":
         return this.#reply(message, { count: this.#server.users(room).length, users: this.#server.users(room).map((userId) => ({ userId, sessions: 1 })) });
+      case "history:get":
+        return this.#history(message);
       case "message:private":
         return this.#private(session, message);
       case "auth:refresh":
@@ -236,6 +238,12 @@ export class ModelConnection {
     const answer = keys.get(key ?? "") ?? this.#server.publish(message["type"], roomId, { userId: session.user, ...fields });
     if (key !== undefined) keys.set(key, answer);
     this.#reply(message, answer);
+  }
+
+  #history(message: Fields): void {
+    const { epoch, seq, log } = this.#server.room(message["roomId"]);
+    const before = log.filter((publication) => publication.seq < (message["before"] ?? Infinity));
+    this.#reply(message, { epoch, seq, messages: before.slice(-message["limit"]) });
   }
 
   #private(session: Session, message: Fields): void {
