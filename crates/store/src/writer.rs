@@ -1,0 +1,376 @@
+//! The writer: one thread that commits whatever came while the last commit ran.
+//!
+//! ```text
+//!            commit failed                      a second (or more) later
+//! Writing ------------------> Broken --------------------------------------> the database is opened again,
+//!    ^                        publishes are refused, reads go on             what the failed commit may have left is undone
+//!    |                          ^                                                       |            |
+//!    |                          +------------------------ failed again -----------------+            |
+//!    +------------------------------------------------------------------------------- committed -----+
+//! ```
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use hashbrown::HashSet;
+use nuncio_hub::{Deliver, RoomKey};
+use nuncio_model::{PositionReason, Published, Refusal};
+use redb::Database;
+
+use crate::database::Access;
+use crate::fault::Fault;
+use crate::plan::{Answer, AnswerKind, Plan, kept};
+use crate::queue::{Clear, Taken, Write};
+use crate::shared::Shared;
+use crate::sweep::Sweep;
+use crate::tables::Meta;
+use crate::undo::{self, Undone};
+
+/// The state of the writer's thread.
+pub(crate) struct Writer<D> {
+    shared: Arc<Shared<D>>,
+    meta: Meta,
+    sweep: Sweep,
+    /// Rooms of failed commits: what is on disk for them beyond their log is not known.
+    unsure: HashSet<RoomKey>,
+    /// When to try again after a failure.
+    retry_at: Option<Instant>,
+}
+
+impl<D: Deliver> Writer<D> {
+    pub(crate) fn new(shared: Arc<Shared<D>>, meta: Meta) -> Self {
+        Self {
+            shared,
+            meta,
+            sweep: Sweep::default(),
+            unsure: HashSet::new(),
+            retry_at: None,
+        }
+    }
+
+    /// Writes until the queue is closed and empty, then closes the database.
+    pub(crate) fn run(mut self) {
+        loop {
+            match self.shared.queue.take(self.retry_at) {
+                Taken::Writes(writes) => self.handle(writes),
+                Taken::Timeout => {}
+                Taken::Closed => break,
+            }
+            if self.retry_at.is_some_and(|at| at <= Instant::now()) {
+                self.recover();
+            }
+        }
+        if self.retry_at.is_some() {
+            // The last chance to undo what a failed commit may have left.
+            self.recover();
+        }
+        self.shared.databases.close();
+    }
+
+    /// Does everything in order: publishes that follow each other share a commit.
+    fn handle(&mut self, mut writes: VecDeque<Write>) {
+        while let Some(write) = writes.pop_front() {
+            if let Some(refusal) = self.shared.health.refusal() {
+                self.refuse(write, &refusal);
+                continue;
+            }
+            match write {
+                Write::Publish(first) => {
+                    let mut plan = Plan::with_capacity(writes.len() + 1);
+                    plan.add(&self.shared, first);
+                    while let Some(Write::Publish(_)) = writes.front() {
+                        if plan.answers.len() == COMMIT_MAX {
+                            break;
+                        }
+                        let Some(Write::Publish(next)) = writes.pop_front() else {
+                            unreachable!("it was at the front")
+                        };
+                        plan.add(&self.shared, next);
+                    }
+                    self.commit(plan);
+                }
+                Write::Clear(clear) => self.clear(clear),
+                Write::Sweep { now_ms } => self.sweep(now_ms),
+                Write::Reopen { generation } => self.reopen(generation),
+                // Nobody waits for it any more when the channel is closed.
+                Write::Flush(flushed) => drop(flushed.try_send(())),
+            }
+        }
+    }
+
+    /// Commit, then visible, then acknowledged.
+    fn commit(&mut self, mut plan: Plan) {
+        let messages = plan.messages();
+        if messages > 0 {
+            let began = Instant::now();
+            let result = self
+                .database()
+                .and_then(|database| plan.commit(&self.shared, &database, &mut self.meta));
+            if let Err(fault) = result {
+                self.shared.observer.failed(messages);
+                return self.fail_plan(plan, &fault);
+            }
+            self.shared.observer.committed(messages, began.elapsed());
+        }
+        self.count(&plan, messages);
+        let Plan { rooms, answers } = plan;
+        for (key, room) in rooms {
+            let mut shard = self.shared.shards.of(&key).lock();
+            let kept = kept(shard.get_mut(&key));
+            (kept.id, kept.blocks) = (room.id, room.blocks);
+        }
+        for answer in answers {
+            self.answer(answer);
+        }
+        self.shared.evict();
+    }
+
+    fn answer(&self, answer: Answer) {
+        let Answer {
+            key,
+            kind,
+            done,
+            bytes,
+        } = answer;
+        let mut shard = self.shared.shards.of(&key).lock();
+        let kept = kept(shard.get_mut(&key));
+        kept.queued -= 1;
+        match kind {
+            AnswerKind::New {
+                publication,
+                idempotency_key,
+            } => {
+                kept.log.push(
+                    publication.clone(),
+                    idempotency_key,
+                    self.shared.limits(&key),
+                );
+                self.shared.charge(kept);
+                self.shared.rooms.deliver(&publication);
+                done(Ok(Published {
+                    id: publication.id,
+                    position: publication.position,
+                    ts: publication.ts,
+                }));
+            }
+            AnswerKind::Repeat {
+                author,
+                idempotency_key,
+            } => {
+                let first = kept.log.repeat_of(author.as_ref(), &idempotency_key);
+                done(
+                    first.ok_or_else(|| {
+                        Refusal::unavailable("The key expired on the way: try again")
+                    }),
+                );
+            }
+        }
+        drop(shard);
+        self.shared.queue.release(1, bytes);
+    }
+
+    fn count(&self, plan: &Plan, messages: usize) {
+        let totals = &self.shared.totals;
+        totals
+            .commits
+            .fetch_add(u64::from(messages > 0), Ordering::Relaxed);
+        totals
+            .messages
+            .fetch_add(messages as u64, Ordering::Relaxed);
+        let bytes: usize = plan.answers.iter().map(|answer| answer.bytes).sum();
+        totals.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    fn clear(&mut self, clear: Clear) {
+        let Clear { key, done } = clear;
+        let shared = self.shared.clone();
+        let (id, mut blocks, position) = {
+            let mut shard = shared.shards.of(&key).lock();
+            let kept = kept(shard.get_mut(&key));
+            (
+                kept.id,
+                std::mem::take(&mut kept.blocks),
+                kept.log.position(),
+            )
+        };
+        let result = match id {
+            Some(id) => self
+                .database()
+                .and_then(|database| undo::clear(&database, &key, id, position, &mut blocks)),
+            None => Ok(0),
+        };
+        let mut shard = shared.shards.of(&key).lock();
+        let room = kept(shard.get_mut(&key));
+        room.queued -= 1;
+        match result {
+            Ok(freed) => self.meta.content_bytes = self.meta.content_bytes.saturating_sub(freed),
+            Err(fault) => {
+                self.unsure_of(&key, &mut room.queued);
+                done(Err(fault.refusal_of_writing()));
+                drop(shard);
+                shared.queue.release(1, 0);
+                return self.fail(&fault);
+            }
+        }
+        room.blocks = blocks;
+        room.log.clear();
+        shared.charge(room);
+        shared
+            .rooms
+            .position_broken(&key, position, PositionReason::Cleared);
+        done(Ok(position));
+        drop(shard);
+        shared.queue.release(1, 0);
+    }
+
+    fn sweep(&mut self, now_ms: u64) {
+        let result = self
+            .database()
+            .and_then(|database| self.sweep.run(&self.shared, &database, now_ms));
+        self.shared.is_sweeping.store(false, Ordering::Release);
+        match result {
+            Ok(freed) => self.meta.content_bytes = self.meta.content_bytes.saturating_sub(freed),
+            Err(fault) => self.fail(&fault),
+        }
+    }
+
+    /// A reader met an error: the database is given up, but for one that another reader has already reported.
+    fn reopen(&mut self, generation: u64) {
+        if self.shared.databases.present().0 == generation {
+            self.fail(&Fault::Closed);
+            self.retry_at = Some(Instant::now());
+        }
+    }
+
+    fn fail_plan(&mut self, plan: Plan, fault: &Fault) {
+        let refusal = fault.refusal_of_writing();
+        for key in plan.rooms.into_keys() {
+            let shared = self.shared.clone();
+            let mut shard = shared.shards.of(&key).lock();
+            self.unsure_of(&key, &mut kept(shard.get_mut(&key)).queued);
+        }
+        // Refused from here on, so that whoever tries again at once does not overtake these.
+        self.shared.health.set(Some(refusal.clone()));
+        for Answer {
+            key,
+            done,
+            bytes,
+            kind: _,
+        } in plan.answers
+        {
+            let mut shard = self.shared.shards.of(&key).lock();
+            kept(shard.get_mut(&key)).queued -= 1;
+            done(Err(refusal.clone()));
+            drop(shard);
+            self.shared.queue.release(1, bytes);
+        }
+        self.fail(fault);
+    }
+
+    /// The room stays in memory until it is known what is on disk.
+    fn unsure_of(&mut self, key: &RoomKey, queued: &mut usize) {
+        if self.unsure.insert(key.clone()) {
+            *queued += 1;
+        }
+    }
+
+    /// Refuses writes from here on, and serves reads from what is on disk.
+    fn fail(&mut self, fault: &Fault) {
+        tracing::error!(%fault, "the message store cannot be written: publishes are refused until it can");
+        self.shared.health.set(Some(fault.refusal_of_writing()));
+        let took = self.open_for_reading();
+        self.retry_at = Some(Instant::now() + pause_after(took));
+    }
+
+    fn open_for_reading(&self) -> Duration {
+        let began = Instant::now();
+        if let Err(fault) = self.shared.databases.reopen(Access::Read) {
+            tracing::error!(%fault, "the message store cannot be read either: only rooms in memory can");
+        }
+        began.elapsed()
+    }
+
+    /// Opens the database again, and brings what is on disk to what clients were told.
+    fn recover(&mut self) {
+        let began = Instant::now();
+        let result = self
+            .shared
+            .databases
+            .reopen(Access::Full)
+            .and_then(|database| self.undo(&database));
+        match result {
+            Ok(undone) => {
+                for room in undone {
+                    self.settle(room);
+                }
+                self.retry_at = None;
+                self.shared.health.set(None);
+                self.shared.observer.recovered();
+                tracing::info!("the message store can be written again");
+            }
+            Err(fault) => {
+                tracing::debug!(%fault, "the message store still cannot be written");
+                self.shared.health.set(Some(fault.refusal_of_writing()));
+                self.open_for_reading();
+                self.retry_at = Some(Instant::now() + pause_after(began.elapsed()));
+            }
+        }
+    }
+
+    fn undo(&mut self, database: &Database) -> Result<Vec<Undone>, Fault> {
+        let shared = &self.shared;
+        let rooms = self.unsure.iter().map(|key| {
+            let mut shard = shared.shards.of(key).lock();
+            (key.clone(), kept(shard.get_mut(key)).log.position())
+        });
+        undo::undo(database, rooms.collect(), &self.meta)
+    }
+
+    /// A room whose rows are known again.
+    fn settle(&mut self, room: Undone) {
+        let Undone { key, id, blocks } = room;
+        let mut shard = self.shared.shards.of(&key).lock();
+        let kept = kept(shard.get_mut(&key));
+        kept.queued -= 1;
+        let was_cleared = blocks.count() == 0 && id.is_some() && kept.log.bytes() > 0;
+        (kept.id, kept.blocks) = (id, blocks);
+        if was_cleared {
+            // Only a clear takes out what the log still has: it was refused, but done.
+            kept.log.clear();
+            self.shared
+                .rooms
+                .position_broken(&key, kept.log.position(), PositionReason::Cleared);
+        }
+        self.shared.charge(kept);
+        self.unsure.remove(&key);
+    }
+
+    /// Refuses a write of a broken store. Rooms are let go, waiting readers and flushes answered.
+    fn refuse(&self, write: Write, refusal: &Refusal) {
+        let key = match &write {
+            Write::Publish(publish) => Some(publish.key.clone()),
+            Write::Clear(clear) => Some(clear.key.clone()),
+            Write::Sweep { .. } | Write::Reopen { .. } | Write::Flush(_) => None,
+        };
+        let Some(key) = key else {
+            return self.shared.refuse_write(write, refusal);
+        };
+        let mut shard = self.shared.shards.of(&key).lock();
+        kept(shard.get_mut(&key)).queued -= 1;
+        self.shared.refuse_write(write, refusal);
+    }
+
+    fn database(&self) -> Result<Arc<Database>, Fault> {
+        self.shared.databases.present().1.ok_or(Fault::Closed)
+    }
+}
+
+/// Once a second at most; less often where checking the file takes long.
+fn pause_after(took: Duration) -> Duration {
+    (took * 10).max(Duration::from_secs(1))
+}
+
+/// Publications of one commit at most, so that the first of them does not wait for long.
+const COMMIT_MAX: usize = 8192;
