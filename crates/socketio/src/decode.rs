@@ -112,6 +112,12 @@ impl Decoder {
         if count == 0 {
             return packet.with(Payload::new(json, Vec::new())).map(Some);
         }
+        // The data is judged now: nobody waits for the attachments of a packet that is wrong anyway.
+        body(
+            packet.kind,
+            packet.id,
+            Payload::new(json.clone(), Vec::new()),
+        )?;
         payload::check_placeholders(&json, count)?;
         let overdue_at = now + limits.attachments_wait;
         let attachments = Vec::with_capacity(count);

@@ -131,6 +131,21 @@ fn a_namespaces_length_is_bounded() {
 }
 
 #[test]
+fn the_data_of_a_binary_packet_is_judged_before_its_attachments_come() {
+    for text in [
+        "51-{}",
+        "51-[]",
+        "51-[\"connect\"]",
+        "51-",
+        "61-{}",
+        "61-1null",
+        "61-",
+    ] {
+        assert_eq!(decode(text), Err(DecodeError::Data), "{text}");
+    }
+}
+
+#[test]
 fn attachments_complete_a_binary_event() {
     let mut decoder = Decoder::default();
     let text = r#"52-["m",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]"#;
