@@ -118,7 +118,7 @@ impl<S: Sink> Node<S> {
             });
             match give(socket, frame.clone()) {
                 Pushed::Due => {
-                    self.rooms.flushers.add(socket.outbox.clone());
+                    self.rooms.flushers().add(socket.outbox.clone());
                     taken += 1;
                 }
                 Pushed::Waits => taken += 1,

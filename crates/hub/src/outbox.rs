@@ -186,13 +186,16 @@ impl<S: Sink> Outbox<S> {
         pushed
     }
 
-    /// Takes no more items; what waits is still written.
-    pub fn finish(&self) {
+    /// Queues the last item, a close frame or the like; what waits before it is still written, nothing more is taken.
+    pub fn finish(&self, last: Bytes) {
         let mut state = self.state.lock();
-        if state.phase != Phase::Closed {
-            state.phase = Phase::Finishing;
-            state.held = None;
+        if state.phase == Phase::Closed {
+            return;
         }
+        state.phase = Phase::Finishing;
+        state.held = None;
+        state.bytes = state.queue.bytes() - state.written + last.len() as u32;
+        state.queue.push(last);
     }
 
     /// Drops what waits and takes nothing more.
@@ -232,9 +235,14 @@ impl<S: Sink> Outbox<S> {
         self.write(&mut self.state.lock())
     }
 
-    /// Whether the connection's task must wait until the socket can be written to.
-    pub fn is_blocked(&self) -> bool {
-        self.state.lock().phase == Phase::Blocked
+    /// Whether the connection's task must write once the socket can be written to: it was full, or the end is to be written.
+    pub fn is_waiting_for_socket(&self) -> bool {
+        let state = self.state.lock();
+        match state.phase {
+            Phase::Blocked => true,
+            Phase::Finishing => !state.queue.is_empty(),
+            Phase::Idle | Phase::Due | Phase::Closed => false,
+        }
     }
 
     /// Moves up to about `bytes_max` bytes of what waits to a task that writes itself. Returns how many bytes were taken.
@@ -495,7 +503,7 @@ mod tests {
         }
 
         assert_eq!(outbox.flush(), Flushed::Blocked);
-        assert!(outbox.is_blocked());
+        assert!(outbox.is_waiting_for_socket());
         assert_eq!(
             outbox.flush(),
             Flushed::Blocked,
@@ -555,9 +563,10 @@ mod tests {
             outbox.poll_inbox(Waker::noop())[..],
             [Notice::Overflow]
         ));
+        outbox.finish(item("-close"));
         outbox.sink.room.store(100, Ordering::Relaxed);
         outbox.flush_blocked();
-        assert_eq!(outbox.sink.text(), "abcd");
+        assert_eq!(outbox.sink.text(), "abcd-close");
         assert_eq!(outbox.push(item("x")), Pushed::Dropped);
     }
 
@@ -598,8 +607,7 @@ mod tests {
     #[test]
     fn nothing_is_taken_after_the_close_frame() {
         let outbox = Outbox::new(Pipe::open(), 0, 1000);
-        outbox.push_own(item("close"));
-        outbox.finish();
+        outbox.finish(item("close"));
 
         assert_eq!(outbox.push(item("late")), Pushed::Dropped);
         outbox.flush();

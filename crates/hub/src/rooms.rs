@@ -32,7 +32,7 @@ pub struct Rooms<S> {
     shards: Shards<Shard<S>>,
     /// Per shard: whether a room in it waits for the flush. Read without the lock.
     due: Box<[AtomicBool]>,
-    pub(crate) flushers: Flushers<S>,
+    flushers: Flushers<S>,
     encode: Arc<dyn Encode>,
     policies: Arc<Policies>,
     limits: RoomLimits,
@@ -90,6 +90,11 @@ impl<S: Sink> Rooms<S> {
             limits,
             counters: Counters::default(),
         }
+    }
+
+    /// Who writes what is due.
+    pub const fn flushers(&self) -> &Flushers<S> {
+        &self.flushers
     }
 
     /// What the fan-out did since the start.

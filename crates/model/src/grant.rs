@@ -15,7 +15,7 @@ pub enum Right {
     Join,
     /// Publish messages and events.
     Publish,
-    /// List and count users; see them come and go.
+    /// List and count users.
     Presence,
     /// Read what was published before.
     History,

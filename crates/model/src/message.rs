@@ -223,7 +223,7 @@ pub enum Status {
     Offline,
 }
 
-/// Why the continuity of a room broke (`room:position`).
+/// Why a client is told a room's position (`room:position`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PositionReason {
     /// Publications are missing between what was delivered and what came.
@@ -232,6 +232,8 @@ pub enum PositionReason {
     NewEpoch,
     /// The room's history was cleared.
     Cleared,
+    /// The server joined the session to the room.
+    Joined,
 }
 
 impl PositionReason {
@@ -241,6 +243,7 @@ impl PositionReason {
             Self::Gap => "gap",
             Self::NewEpoch => "new epoch",
             Self::Cleared => "cleared",
+            Self::Joined => "joined",
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Command, Identity, Joined, Position, Refusal, Reply, RoomName, SocketId};
+use crate::{Command, Identity, Joined, Position, Refusal, Reply, ResumeToken, RoomName, SocketId};
 
 /// A text that must not be seen: a token of any kind. `Debug` shows only that it is there.
 #[derive(Clone, PartialEq, Eq)]
@@ -63,7 +63,7 @@ pub struct Admitted {
     /// Who it is.
     pub identity: Identity,
     /// By which it may take the session over after a loss.
-    pub resume: Secret,
+    pub resume: ResumeToken,
     /// Rooms that the token joins it to, with what it is told of each.
     pub joined: Vec<Joined>,
 }
@@ -76,7 +76,7 @@ pub struct Resumed {
     /// Who it is.
     pub identity: Identity,
     /// The next resume token.
-    pub resume: Secret,
+    pub resume: ResumeToken,
     /// Its rooms; one that it may not be in any longer is refused.
     pub rooms: Vec<Result<Joined, (RoomName, Refusal)>>,
 }

@@ -1,1 +1,26 @@
 //! Drivers that carry sessions over tokio and hyper: sockets, TLS, upgrade, flush.
+//!
+//! hyper reads requests and answers them; an upgraded socket is taken back from it and belongs to a driver from then on, of which nothing but
+//! the session, its place in the hub and the socket itself is kept while the client is silent.
+
+mod app;
+pub mod clock;
+mod driver;
+mod echo;
+mod encoders;
+pub mod flusher;
+mod io;
+mod listener;
+pub mod random;
+mod service;
+mod sink;
+mod timers;
+
+pub use app::{Admission, App, Body, Client, Closed, ClosedBy, Standing};
+pub use driver::Shared;
+pub use encoders::{Encoders, NATIVE};
+pub use listener::{Front, FrontLimits};
+pub use nuncio_websocket::handshake::DeflateConfig;
+pub use service::{Endpoints, Service, text};
+pub use sink::{Node, Outbox, Rooms, Socket, Wire};
+pub use timers::Timers;

@@ -1,0 +1,72 @@
+//! How much a session may say.
+
+use std::time::{Duration, Instant};
+
+use nuncio_model::{RateBucket, RateLimits};
+
+/// Two buckets and a count of refusals: 40 bytes in every session.
+#[derive(Debug, Default)]
+pub(crate) struct Budget {
+    messages: RateBucket,
+    control: RateBucket,
+    refusals: u32,
+}
+
+/// Which bucket a message is taken from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cost {
+    /// Pings: nothing, they keep the connection alive.
+    Free,
+    /// Joins, leaves and acknowledgements.
+    Control,
+    /// Everything else.
+    Message,
+}
+
+/// A message that is not affordable.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Broke {
+    /// It is refused; the next one may be sent after this pause.
+    Wait(Duration),
+    /// The client goes on and on: it is to be disconnected.
+    Ignorant,
+}
+
+impl Budget {
+    pub(crate) fn charge(
+        &mut self,
+        cost: Cost,
+        now: Instant,
+        limits: &RateLimits,
+    ) -> Result<(), Broke> {
+        let taken = match cost {
+            Cost::Free => return Ok(()),
+            Cost::Message => self.messages.take(now, limits.per_second, limits.burst),
+            Cost::Control => {
+                let factor = limits.control_factor.max(1);
+                self.control.take(
+                    now,
+                    limits.per_second.saturating_mul(factor),
+                    limits.burst.saturating_mul(factor),
+                )
+            }
+        };
+        match taken {
+            Ok(()) => {
+                self.refusals = 0;
+                Ok(())
+            }
+            Err(wait) => Err(self.refused(wait, limits)),
+        }
+    }
+
+    /// Counts a refusal, also one of the user's budget.
+    pub(crate) const fn refused(&mut self, wait: Duration, limits: &RateLimits) -> Broke {
+        self.refusals += 1;
+        if self.refusals > limits.refusals_max {
+            Broke::Ignorant
+        } else {
+            Broke::Wait(wait)
+        }
+    }
+}

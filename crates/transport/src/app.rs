@@ -1,0 +1,143 @@
+//! What a transport needs of the server it belongs to.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{Request, Response};
+use http_body_util::combinators::UnsyncBoxBody;
+use hyper::body::Incoming;
+use nuncio_hub::EncoderId;
+use nuncio_model::{
+    CloseCode, Grants, Identity, Namespace, Now, Outcome, Refusal, Secret, SocketId,
+};
+
+use crate::sink::{Outbox, Socket};
+
+/// The body of every response.
+pub type Body = UnsyncBoxBody<Bytes, std::convert::Infallible>;
+
+/// The server behind the transports.
+pub trait App: Send + Sync + 'static {
+    /// Decides about a request for a WebSocket connection whose handshake is in order.
+    ///
+    /// The error is the response: 401, 403, 400, 503.
+    fn admit(
+        self: &Arc<Self>,
+        request: &Parts,
+        peer: IpAddr,
+    ) -> impl Future<Output = Result<Admission, Response<Body>>> + Send;
+
+    /// Answers any other request.
+    fn respond(
+        self: &Arc<Self>,
+        request: Request<Incoming>,
+        peer: IpAddr,
+    ) -> impl Future<Output = Response<Body>> + Send;
+
+    /// Lets a client in whose identity was found in its request.
+    fn enter(
+        self: &Arc<Self>,
+        client: &mut Client,
+        identity: Identity,
+        now: Now,
+    ) -> Result<Outcome, Refusal>;
+
+    /// Does what a session asks; `None` when the outcome comes later, by a [`Notice`](nuncio_hub::Notice) to the client's outbox.
+    fn call(
+        self: &Arc<Self>,
+        client: &mut Client,
+        call: u32,
+        request: nuncio_model::Request,
+        now: Now,
+    ) -> Option<Result<Outcome, Refusal>>;
+
+    /// A client's connection is over, or is about to be: the last thing that is said of it.
+    fn closed(self: &Arc<Self>, client: Client, closed: &Closed, now: Now);
+
+    /// A message came in.
+    fn received(&self, bytes: usize);
+}
+
+/// A client that may connect.
+#[derive(Debug)]
+pub struct Admission {
+    /// The namespace it asked for.
+    pub namespace: Namespace,
+    /// Who it is, when its request said so.
+    pub identity: Option<Identity>,
+    /// The session it wants to have back.
+    pub resume: Option<Secret>,
+    /// Its address, as a trusted proxy tells it.
+    pub address: IpAddr,
+}
+
+/// One connected client, as its driver and the server share it.
+pub struct Client {
+    /// Its public id; that of the session before when it resumed one.
+    pub id: SocketId,
+    /// The way to it.
+    pub outbox: Arc<Outbox>,
+    /// Its place in the hub, once it is authenticated.
+    pub socket: Option<Arc<Socket>>,
+    /// What its token allows, once it is authenticated.
+    pub standing: Option<Box<Standing>>,
+    /// Where its rooms are.
+    pub namespace: Namespace,
+    /// How it is written to.
+    pub encoder: EncoderId,
+    /// Its address.
+    pub address: IpAddr,
+    /// When it connected.
+    pub since: Instant,
+}
+
+/// What is remembered of a client's token.
+#[derive(Debug, Clone)]
+pub struct Standing {
+    /// What it may do.
+    pub grants: Arc<Grants>,
+    /// When the token ends, in seconds since the Unix epoch.
+    pub exp: Option<u64>,
+    /// When it was issued.
+    pub iat: Option<u64>,
+    /// Its id.
+    pub token_id: Option<Box<str>>,
+}
+
+/// How a connection ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Closed {
+    /// The close code: the one sent by whoever closed first, or 1006.
+    pub code: CloseCode,
+    /// Its reason.
+    pub reason: Cow<'static, str>,
+    /// Who closed.
+    pub by: ClosedBy,
+    /// How long the connection lasted.
+    pub after: Duration,
+}
+
+/// Who ended a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClosedBy {
+    /// The client, by a close frame.
+    Client,
+    /// The server, by a close frame.
+    Server,
+    /// Nobody: the network broke, or the client went silent.
+    Nobody,
+}
+
+impl Closed {
+    /// Whether the client may want its session back.
+    pub const fn is_resumable(&self) -> bool {
+        match self.by {
+            ClosedBy::Client => false,
+            ClosedBy::Server | ClosedBy::Nobody => self.code.resumable(),
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! HTTP in front: WebSocket requests are checked and upgraded here, everything else is the server's.
+
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use nuncio_websocket::handshake::{Accepted, DeflateConfig, HttpVersion, Offer, Refusal};
+use nuncio_websocket::{Connection, ConnectionConfig, Role};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio_rustls::server::TlsStream;
+
+use crate::app::{Admission, App, Body, Client};
+use crate::clock;
+use crate::driver::{Driver, Shared};
+use crate::echo::{self, EchoMode};
+use crate::encoders::encoder_of;
+use crate::io::{Direct, Woken};
+use crate::sink::{Outbox, Wire};
+
+/// The paths and options of the WebSocket endpoints.
+#[derive(Debug, Clone)]
+pub struct Endpoints {
+    /// Where native clients connect. Default `/ws`.
+    pub websocket: String,
+    /// Where the guide's echo answers; `None` turns it off.
+    pub echo: Option<String>,
+    /// What is agreed to when a client offers compression; `None` declines.
+    pub deflate: Option<DeflateConfig>,
+    /// What the server's name for subprotocols is.
+    pub subprotocols: &'static [&'static str],
+}
+
+/// Answers the requests of one connection.
+pub struct Service<A> {
+    pub(crate) shared: Arc<Shared<A>>,
+    pub(crate) endpoints: Arc<Endpoints>,
+    pub(crate) drain: watch::Receiver<bool>,
+    pub(crate) peer: IpAddr,
+}
+
+impl<A> Clone for Service<A> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: self.shared.clone(),
+            endpoints: self.endpoints.clone(),
+            drain: self.drain.clone(),
+            peer: self.peer,
+        }
+    }
+}
+
+impl<A: App> Service<A> {
+    /// Answers one request.
+    pub async fn respond(self, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+        let path = request.uri().path();
+        let response = if path == self.endpoints.websocket {
+            self.upgrade(request, Purpose::Session).await
+        } else if self.endpoints.echo.as_deref() == Some(path) {
+            let mode = if request.uri().query().is_some_and(is_plain) {
+                EchoMode::Plain
+            } else {
+                EchoMode::Guide
+            };
+            self.upgrade(request, Purpose::Echo(mode)).await
+        } else {
+            self.shared.app.respond(request, self.peer).await
+        };
+        Ok(response)
+    }
+
+    async fn upgrade(self, mut request: Request<Incoming>, purpose: Purpose) -> Response<Body> {
+        let accepted = match self.accept(&request, purpose) {
+            Ok(accepted) => accepted,
+            Err(refusal) => return refused(refusal),
+        };
+        let on_upgrade = hyper::upgrade::on(&mut request);
+        let (parts, _) = request.into_parts();
+        let admission = match self.shared.app.admit(&parts, self.peer).await {
+            Ok(admission) => admission,
+            Err(response) => return response,
+        };
+        let response = switching(&accepted);
+        match purpose {
+            Purpose::Session => tokio::spawn(self.begin_session(on_upgrade, accepted, admission)),
+            Purpose::Echo(mode) => tokio::spawn(self.begin_echo(on_upgrade, accepted, mode)),
+        };
+        response
+    }
+
+    fn accept(&self, request: &Request<Incoming>, purpose: Purpose) -> Result<Accepted, Refusal> {
+        let version = if request.version() == http::Version::HTTP_10 {
+            HttpVersion::Http10
+        } else {
+            HttpVersion::Http11
+        };
+        let headers = request
+            .headers()
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_bytes()));
+        let method = request.method().as_str();
+        let offer = Offer::read(nuncio_websocket::handshake::Request {
+            method,
+            version,
+            headers,
+        })?;
+        let subprotocol = offer.choose_subprotocol(self.endpoints.subprotocols);
+        let always = DeflateConfig::default();
+        let deflate = match purpose {
+            Purpose::Session => self.endpoints.deflate.as_ref(),
+            Purpose::Echo(_) => Some(&always),
+        };
+        Ok(offer.accept(subprotocol, deflate))
+    }
+
+    async fn begin_session(self, on_upgrade: OnUpgrade, accepted: Accepted, admission: Admission) {
+        let Ok(upgraded) = on_upgrade.await else {
+            return;
+        };
+        match Taken::from(upgraded) {
+            Taken::Plain(stream, early) => match reregister(stream) {
+                Ok(stream) => {
+                    self.spawn_session(Wire::Direct(stream), Direct, &accepted, admission, early)
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a socket could not be registered anew after its upgrade")
+                }
+            },
+            Taken::Tls(stream, early) => {
+                self.spawn_session(Wire::Woken, Woken::new(stream), &accepted, admission, early)
+            }
+            Taken::Other(stream) => self.spawn_session(
+                Wire::Woken,
+                Woken::new(stream),
+                &accepted,
+                admission,
+                Bytes::new(),
+            ),
+        }
+    }
+
+    /// Starts the task that lives as long as the connection; it holds nothing of the handshake.
+    fn spawn_session<I: crate::io::Io>(
+        self,
+        wire: Wire,
+        io: I,
+        accepted: &Accepted,
+        admission: Admission,
+        early: Bytes,
+    ) {
+        let now = clock::now();
+        let Self { shared, .. } = self;
+        let limits = &shared.settings.connection;
+        let id = crate::random::socket_id();
+        let home = id.as_bytes()[1];
+        let outbox = Arc::new(Outbox::new(wire, home, limits.outbox_bytes_max));
+        let config = ConnectionConfig {
+            message_bytes_max: limits.message_bytes_max as u64,
+            deflate: accepted.deflate,
+        };
+        let Admission {
+            namespace,
+            identity,
+            resume,
+            address,
+        } = admission;
+        let encoder = encoder_of(accepted.deflate);
+        let client = Client {
+            id,
+            outbox,
+            socket: None,
+            standing: None,
+            namespace,
+            encoder,
+            address,
+            since: now.instant,
+        };
+        let mut driver = Driver::new(
+            shared,
+            io,
+            Connection::new(Role::Server, config),
+            client,
+            now,
+        );
+        driver.start(identity, resume, &mut early.to_vec(), now);
+        tokio::spawn(driver);
+    }
+
+    async fn begin_echo(self, on_upgrade: OnUpgrade, accepted: Accepted, mode: EchoMode) {
+        let Ok(upgraded) = on_upgrade.await else {
+            return;
+        };
+        let config = ConnectionConfig {
+            message_bytes_max: echo::MESSAGE_BYTES_MAX,
+            deflate: accepted.deflate,
+        };
+        let (connection, id) = (
+            Connection::new(Role::Server, config),
+            crate::random::socket_id(),
+        );
+        let ended = match Taken::from(upgraded) {
+            Taken::Plain(stream, early) => {
+                echo::run(stream, connection, id, mode, early, self.drain).await
+            }
+            Taken::Tls(stream, early) => {
+                echo::run(stream, connection, id, mode, early, self.drain).await
+            }
+            Taken::Other(stream) => {
+                echo::run(stream, connection, id, mode, Bytes::new(), self.drain).await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "an echo ended");
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Purpose {
+    Session,
+    Echo(EchoMode),
+}
+
+fn is_plain(query: &str) -> bool {
+    query
+        .split('&')
+        .any(|pair| pair == "plain" || pair.starts_with("plain="))
+}
+
+/// What is left of an upgraded connection once hyper's part is taken off.
+enum Taken {
+    Plain(TcpStream, Bytes),
+    Tls(Box<TlsStream<TcpStream>>, Bytes),
+    Other(TokioIo<Upgraded>),
+}
+
+impl From<Upgraded> for Taken {
+    fn from(upgraded: Upgraded) -> Self {
+        let upgraded = match upgraded.downcast::<TokioIo<TcpStream>>() {
+            Ok(parts) => return Self::Plain(parts.io.into_inner(), parts.read_buf),
+            Err(upgraded) => upgraded,
+        };
+        match upgraded.downcast::<TokioIo<TlsStream<TcpStream>>>() {
+            Ok(parts) => Self::Tls(Box::new(parts.io.into_inner()), parts.read_buf),
+            Err(upgraded) => Self::Other(TokioIo::new(upgraded)),
+        }
+    }
+}
+
+/// Registers a socket anew: the registration that hyper used keeps the waker of its ended task, 1 KB, until the client says something.
+fn reregister(stream: TcpStream) -> std::io::Result<TcpStream> {
+    TcpStream::from_std(stream.into_std()?)
+}
+
+fn switching(accepted: &Accepted) -> Response<Body> {
+    let mut response = Response::builder().status(StatusCode::SWITCHING_PROTOCOLS);
+    for (name, value) in accepted.headers() {
+        response = response.header(name, value);
+    }
+    response
+        .body(text(""))
+        .expect("the handshake's headers are valid")
+}
+
+fn refused(refusal: Refusal) -> Response<Body> {
+    let mut response = Response::builder()
+        .status(refusal.status())
+        .header(header::CONTENT_TYPE, "text/plain; charset=utf-8");
+    for (name, value) in refusal.headers() {
+        response = response.header(*name, *value);
+    }
+    response
+        .body(text(format!("{refusal}\n")))
+        .expect("the refusal's headers are valid")
+}
+
+/// A body of one piece.
+pub fn text(text: impl Into<Bytes>) -> Body {
+    Full::new(text.into()).boxed_unsync()
+}
