@@ -4,10 +4,11 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use crate::header::{Header, Opcode};
 use crate::message::{Arrival, PartialMessage};
+use crate::unfinished::{CutHeader, Frame, Unfinished, advance};
 use crate::{
-    CloseCode, DeflateParams, FrameError, Inflater, Mask, MessageKind, close, encode_close, mask,
+    CloseCode, DeflateParams, Event, FrameError, Header, Inflater, Mask, MessageKind, Opcode,
+    encode_close,
 };
 
 /// One side of an open connection, after the opening handshake.
@@ -165,10 +166,7 @@ impl Connection {
             return Ok(None);
         };
         self.check(&header)?;
-        let frame = Frame {
-            header,
-            received: 0,
-        };
+        let frame = Frame::new(header);
         if input.is_empty() && header.len > 0 {
             // Nothing of the payload is there: nothing has begun that would have to be kept.
             self.unfinished.get_or_insert_default().frame = Some(frame);
@@ -178,28 +176,34 @@ impl Connection {
     }
 
     fn poll_header(&mut self, input: &mut &mut [u8]) -> Result<Option<Header>, FrameError> {
-        let cut = self
-            .unfinished
-            .as_ref()
-            .map_or(CutHeader::default(), |unfinished| unfinished.header);
-        let (header, len) = match cut.len {
-            0 => (Header::parse(input)?, input.len()),
-            _ => (Header::parse(cut.joined(input).as_slice())?, input.len()),
+        let Some(unfinished) = &mut self.unfinished else {
+            return self.poll_fresh_header(input);
         };
-        match header {
+        let cut_len = unfinished.header.len();
+        let joined = unfinished.header.joined(input);
+        match Header::parse(joined.as_slice())? {
             Some((header, header_len)) => {
-                advance(input, header_len - cut.len());
-                if let Some(unfinished) = &mut self.unfinished {
-                    unfinished.header = CutHeader::default();
-                }
+                unfinished.header = CutHeader::default();
+                advance(input, header_len - cut_len);
                 Ok(Some(header))
             }
             None => {
-                self.unfinished.get_or_insert_default().header = cut.joined(input);
-                advance(input, len);
+                unfinished.header = joined;
+                *input = &mut [];
                 Ok(None)
             }
         }
+    }
+
+    /// Reads a head where nothing is kept from earlier input.
+    fn poll_fresh_header(&mut self, input: &mut &mut [u8]) -> Result<Option<Header>, FrameError> {
+        let Some((header, header_len)) = Header::parse(input)? else {
+            self.unfinished.get_or_insert_default().header = CutHeader::default().joined(input);
+            *input = &mut [];
+            return Ok(None);
+        };
+        advance(input, header_len);
+        Ok(Some(header))
     }
 
     /// The rules that depend on what was agreed and on what came before.
@@ -325,65 +329,6 @@ impl Connection {
     }
 }
 
-/// What arrived.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event<'a> {
-    /// A text message.
-    Text(Cow<'a, str>),
-    /// A binary message.
-    Binary(Cow<'a, [u8]>),
-    /// A ping, to be answered with a pong that carries the same payload, at most 125 bytes (RFC 6455 §5.5.2).
-    Ping(Cow<'a, [u8]>),
-    /// A pong, asked for or not (RFC 6455 §5.5.3).
-    Pong(Cow<'a, [u8]>),
-    /// The peer's close frame; nothing follows it (RFC 6455 §5.5.1).
-    Close {
-        /// Why, if the peer says so; its absence is what APIs report as 1005.
-        code: Option<CloseCode>,
-        /// A text for people, at most 123 bytes.
-        reason: Cow<'a, str>,
-    },
-}
-
-impl<'a> Event<'a> {
-    /// The event with a copy of whatever it borrows.
-    pub fn into_owned(self) -> Event<'static> {
-        match self {
-            Self::Text(text) => Event::Text(Cow::Owned(text.into_owned())),
-            Self::Binary(bytes) => Event::Binary(Cow::Owned(bytes.into_owned())),
-            Self::Ping(payload) => Event::Ping(Cow::Owned(payload.into_owned())),
-            Self::Pong(payload) => Event::Pong(Cow::Owned(payload.into_owned())),
-            Self::Close { code, reason } => Event::Close {
-                code,
-                reason: Cow::Owned(reason.into_owned()),
-            },
-        }
-    }
-
-    pub(crate) fn message(kind: MessageKind, payload: &'a [u8]) -> Result<Self, FrameError> {
-        match kind {
-            MessageKind::Text => match simdutf8::basic::from_utf8(payload) {
-                Ok(text) => Ok(Self::Text(Cow::Borrowed(text))),
-                Err(_) => Err(FrameError::TextNotUtf8),
-            },
-            MessageKind::Binary => Ok(Self::Binary(Cow::Borrowed(payload))),
-        }
-    }
-
-    fn control(opcode: Opcode, payload: Cow<'a, [u8]>) -> Result<Self, FrameError> {
-        match opcode {
-            Opcode::Ping => Ok(Self::Ping(payload)),
-            Opcode::Pong => Ok(Self::Pong(payload)),
-            Opcode::Close => {
-                close::parse(payload).map(|(code, reason)| Self::Close { code, reason })
-            }
-            Opcode::Continuation | Opcode::Text | Opcode::Binary => {
-                unreachable!("{opcode:?} is not a control frame")
-            }
-        }
-    }
-}
-
 /// The side of the connection that this endpoint is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
@@ -442,104 +387,9 @@ impl Default for ConnectionConfig {
     }
 }
 
-/// What is kept while a head, a frame or a message is cut by the end of the input.
-#[derive(Debug, Default)]
-struct Unfinished {
-    header: CutHeader,
-    frame: Option<Frame>,
-    control: Vec<u8>,
-    message: Option<PartialMessage>,
-}
-
-impl Unfinished {
-    fn is_idle(&self) -> bool {
-        self.header.len == 0 && self.frame.is_none() && self.message.is_none()
-    }
-
-    fn heap_bytes(&self) -> usize {
-        self.control.capacity() + self.message.as_ref().map_or(0, PartialMessage::heap_bytes)
-    }
-}
-
-/// A frame and how many bytes of its payload came.
-#[derive(Debug)]
-struct Frame {
-    header: Header,
-    received: u64,
-}
-
-impl Frame {
-    /// Splits this frame's part off the front of the input and unmasks it.
-    fn take_chunk<'i>(&mut self, input: &mut &'i mut [u8]) -> &'i [u8] {
-        let missing = self.header.len - self.received;
-        let len = usize::try_from(missing).map_or(input.len(), |missing| missing.min(input.len()));
-        let chunk = advance(input, len);
-        if let Mask::Key(key) = self.header.mask {
-            mask::apply(chunk, key, self.received);
-        }
-        self.received += len as u64;
-        chunk
-    }
-
-    fn is_complete(&self) -> bool {
-        self.received == self.header.len
-    }
-
-    fn is_whole(&self, chunk: &[u8]) -> bool {
-        self.header.len == chunk.len() as u64
-    }
-}
-
-/// The bytes of a head that is cut by the end of the input.
-#[derive(Debug, Clone, Copy, Default)]
-struct CutHeader {
-    bytes: [u8; Header::BYTES_MAX],
-    len: u8,
-}
-
-impl CutHeader {
-    fn len(&self) -> usize {
-        usize::from(self.len)
-    }
-
-    fn as_slice(&self) -> &[u8] {
-        &self.bytes[..self.len()]
-    }
-
-    /// This and as much of the input as a head can need.
-    fn joined(mut self, input: &[u8]) -> Self {
-        let start = self.len();
-        let added = input.len().min(Header::BYTES_MAX - start);
-        self.bytes[start..start + added].copy_from_slice(&input[..added]);
-        self.len += added as u8;
-        self
-    }
-}
-
-fn advance<'i>(input: &mut &'i mut [u8], len: usize) -> &'i mut [u8] {
-    let (front, rest) = std::mem::take(input).split_at_mut(len);
-    *input = rest;
-    front
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Part of what an idle connection may cost.
-    #[test]
-    fn a_connection_is_a_few_words() {
-        assert!(
-            size_of::<Connection>() <= 32,
-            "{} bytes",
-            size_of::<Connection>()
-        );
-        assert!(
-            size_of::<Unfinished>() <= 160,
-            "{} bytes",
-            size_of::<Unfinished>()
-        );
-    }
 
     #[test]
     fn a_connection_can_move_between_threads() {

@@ -28,17 +28,20 @@ mod close;
 mod connection;
 mod deflate;
 mod error;
+mod event;
 mod frame;
 pub mod handshake;
 mod header;
 mod mask;
 mod message;
+mod unfinished;
 mod utf8;
 
 pub use close::CloseCode;
-pub use connection::{Connection, ConnectionConfig, Event, Role, State};
+pub use connection::{Connection, ConnectionConfig, Role, State};
 pub use deflate::{DeflateParams, Deflater, Inflater, WindowBits};
 pub use error::FrameError;
+pub use event::Event;
 pub use frame::{
     Compression, Fragments, encode, encode_close, encode_into, encode_ping, encode_pong,
 };

@@ -2,9 +2,8 @@
 
 use std::borrow::Cow;
 
-use crate::connection::Event;
 use crate::utf8::CutCharacter;
-use crate::{FrameError, Inflater};
+use crate::{Event, FrameError, Inflater};
 
 /// What a message carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
