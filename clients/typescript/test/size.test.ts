@@ -22,4 +22,16 @@ describe("the bundle", () => {
     console.info(`core: ${bytes} bytes`);
     expect(bytes).toBeLessThanOrEqual(6 * 1024);
   });
+
+  it("of the WebSocket that reconnects stands without the core, in at most 2.5 KB", async () => {
+    const bytes = await size("reconnecting-websocket");
+    console.info(`reconnecting-websocket: ${bytes} bytes`);
+    expect(bytes).toBeLessThanOrEqual(2.5 * 1024);
+  });
+
+  it("of the fallback adds at most 3.5 KB", async () => {
+    const bytes = await size("fallback");
+    console.info(`fallback: ${bytes} bytes`);
+    expect(bytes).toBeLessThanOrEqual(3.5 * 1024);
+  });
 });
