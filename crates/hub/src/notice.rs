@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use nuncio_model::{CloseCode, ErrorCode, Identity, Outcome, Refusal, RoomName};
+use nuncio_model::{CloseCode, ErrorCode, Identity, Outcome, Refusal, Request, RoomName};
 
 /// One thing for a connection's task.
 #[derive(Debug)]
@@ -14,6 +14,13 @@ pub enum Notice {
         call: u32,
         /// The outcome.
         result: Result<Outcome, Refusal>,
+    },
+    /// What a pending call waited for has come about: ask again.
+    Retry {
+        /// The number the session gave the call.
+        call: u32,
+        /// What it asked.
+        request: Request,
     },
     /// End the connection with this code.
     Close {

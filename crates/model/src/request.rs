@@ -29,8 +29,10 @@ impl fmt::Debug for Secret {
 /// One thing that a session cannot do alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
-    /// Let this client in.
+    /// Let this client in, by its token.
     Authenticate(Secret),
+    /// Let this client in, whose request said who it is.
+    Enter(Box<Identity>),
     /// Give this client a session that it had.
     Resume {
         /// The resume token.

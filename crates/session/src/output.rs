@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use nuncio_model::{CloseCode, Request};
+use nuncio_model::{CloseCode, ErrorCode, Request};
 
 use crate::Call;
 
@@ -12,6 +12,8 @@ use crate::Call;
 pub enum Output {
     /// Send a message: unframed text of the dialect.
     Send(Bytes),
+    /// Send the refusal of a message, and count it by its code.
+    Refuse(ErrorCode, Bytes),
     /// Send a ping of the transport.
     Ping,
     /// Have the server do something; its outcome goes to [`Session::complete`](crate::Session::complete), at once or after

@@ -99,14 +99,14 @@ impl Session {
         out.push(Output::Send(encode::welcome(&welcome)));
     }
 
-    /// Takes the server's word on a client whose token came with its request.
-    pub fn handle_admission(
-        &mut self,
-        result: Result<Outcome, Refusal>,
-        now: Now,
-        out: &mut Vec<Output>,
-    ) {
-        self.complete_authenticate(None, result, now, out);
+    /// Asks the server to let in a client whose request said who it is.
+    pub fn enter(&mut self, identity: Identity, out: &mut Vec<Output>) {
+        self.ask(
+            None,
+            Request::Enter(Box::new(identity)),
+            Kind::Authenticate,
+            out,
+        );
     }
 
     /// Asks the server for the session that a resume token in the request names.
@@ -127,7 +127,7 @@ impl Session {
         match decode(text) {
             Err(Undecodable { id, refusal }) => {
                 if self.charge(Cost::Message, id.as_ref(), now, out) {
-                    out.push(Output::Send(encode::refuse(id.as_ref(), &refusal)));
+                    refuse(id.as_ref(), &refusal, out);
                 }
             }
             Ok(incoming) => {
@@ -145,7 +145,7 @@ impl Session {
             let refusal = Refusal::invalid(format!(
                 "binary frame: {len} bytes that are no JSON text; send a text frame"
             ));
-            out.push(Output::Send(encode::error(&refusal)));
+            refuse(None, &refusal, out);
         }
     }
 
@@ -191,7 +191,7 @@ impl Session {
             State::Anonymous { .. } | State::Open { .. } => {
                 let refusal =
                     Refusal::invalid("already authenticated: a new token goes into auth:refresh");
-                out.push(Output::Send(encode::refuse(id.as_ref(), &refusal)));
+                refuse(id.as_ref(), &refusal, out);
             }
             State::Closed => {}
         }
@@ -212,7 +212,7 @@ impl Session {
             }
             State::Anonymous { .. } | State::Open { .. } => {
                 let refusal = Refusal::invalid("resume must be the first message of a connection");
-                out.push(Output::Send(encode::refuse(id.as_ref(), &refusal)));
+                refuse(id.as_ref(), &refusal, out);
             }
             State::Closed => {}
         }
@@ -237,7 +237,7 @@ impl Session {
             Command::Join(requests) => self.handle_join(id, requests, form, &grants, out),
             command => match check(&grants, &command) {
                 Ok(()) => self.ask(id, Request::Command(command), Kind::Other, out),
-                Err(refusal) => out.push(Output::Send(encode::refuse(id.as_ref(), &refusal))),
+                Err(refusal) => refuse(id.as_ref(), &refusal, out),
             },
         }
     }
@@ -263,9 +263,7 @@ impl Session {
             }
         }
         match (form, refused.first()) {
-            (JoinForm::One, Some((_, _, refusal))) => {
-                out.push(Output::Send(encode::refuse(id.as_ref(), refusal)))
-            }
+            (JoinForm::One, Some((_, _, refusal))) => refuse(id.as_ref(), refusal, out),
             (JoinForm::One, None) | (JoinForm::Many, _) => {
                 self.ask(
                     id,
@@ -315,7 +313,7 @@ impl Session {
                 complete_join(id.as_ref(), rooms, form, refused, out);
             }
             (Kind::Join { .. }, Err(refusal)) => {
-                out.push(Output::Send(encode::refuse(id.as_ref(), &refusal)));
+                refuse(id.as_ref(), &refusal, out);
                 out.push(Output::Release);
             }
             (_, Ok(Outcome::Reply(reply))) => send_reply(id.as_ref(), &reply, JoinForm::One, out),
@@ -373,7 +371,7 @@ impl Session {
             Ok(outcome) => unreachable!("authentication was answered with {outcome:?}"),
             Err(refusal) => match refusal.code {
                 ErrorCode::RoomLimit | ErrorCode::Unavailable | ErrorCode::Internal => {
-                    out.push(Output::Send(encode::refuse(id, &refusal)));
+                    refuse(id, &refusal, out);
                     self.close(CloseCode::TRY_AGAIN, "Try again later", out);
                 }
                 _ => self.close(CloseCode::POLICY, "Authentication failed", out),
@@ -421,7 +419,7 @@ impl Session {
                 if let State::Anonymous { asked, .. } = &mut self.state {
                     *asked = false;
                 }
-                out.push(Output::Send(encode::refuse(id, &refusal)));
+                refuse(id, &refusal, out);
             }
         }
     }
@@ -582,10 +580,7 @@ impl Session {
         }
         match self.budget.charge(cost, now.instant, &self.settings.rate) {
             Ok(()) => return true,
-            Err(Broke::Wait(wait)) => out.push(Output::Send(encode::refuse(
-                id,
-                &Refusal::rate_limited(wait),
-            ))),
+            Err(Broke::Wait(wait)) => refuse(id, &Refusal::rate_limited(wait), out),
             Err(Broke::Ignorant) => self.close(CloseCode::POLICY, "Rate limit exceeded", out),
         }
         false
@@ -593,7 +588,7 @@ impl Session {
 
     /// Tells a refusal of the server; one for the user's rate counts like one for the session's.
     fn refuse(&mut self, id: Option<&CallId>, refusal: &Refusal, out: &mut Vec<Output>) {
-        out.push(Output::Send(encode::refuse(id, refusal)));
+        refuse(id, refusal, out);
         if let (ErrorCode::RateLimited, Some(wait)) = (refusal.code, refusal.retry_after)
             && self.budget.refused(wait, &self.settings.rate) == Broke::Ignorant
         {
@@ -661,13 +656,11 @@ fn complete_join(
     let reply = Reply::Joined(rooms);
     let Reply::Joined(rooms) = &reply else { return };
     match (id, form, &rooms[..]) {
-        (_, JoinForm::One, [Err((_, refusal))]) => {
-            out.push(Output::Send(encode::refuse(id, refusal)))
-        }
+        (_, JoinForm::One, [Err((_, refusal))]) => refuse(id, refusal, out),
         (Some(id), ..) => out.push(Output::Send(encode::reply(id, &reply, form))),
         (None, ..) => {
             for (_, refusal) in rooms.iter().filter_map(|room| room.as_ref().err()) {
-                out.push(Output::Send(encode::error(refusal)));
+                refuse(None, refusal, out);
             }
         }
     }
@@ -681,6 +674,10 @@ fn send_reply(id: Option<&CallId>, reply: &Reply, form: JoinForm, out: &mut Vec<
     if let Some(id) = id {
         out.push(Output::Send(encode::reply(id, reply, form)));
     }
+}
+
+fn refuse(id: Option<&CallId>, refusal: &Refusal, out: &mut Vec<Output>) {
+    out.push(Output::Refuse(refusal.code, encode::refuse(id, refusal)));
 }
 
 fn send_push(push: &Push, out: &mut Vec<Output>) {

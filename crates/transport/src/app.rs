@@ -12,7 +12,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Incoming;
 use nuncio_hub::EncoderId;
 use nuncio_model::{
-    CloseCode, Grants, Identity, Namespace, Now, Outcome, Refusal, Secret, SocketId,
+    CloseCode, ErrorCode, Grants, Identity, Namespace, Now, Outcome, Refusal, Secret, SocketId,
 };
 
 use crate::sink::{Outbox, Socket};
@@ -38,13 +38,8 @@ pub trait App: Send + Sync + 'static {
         peer: IpAddr,
     ) -> impl Future<Output = Response<Body>> + Send;
 
-    /// Lets a client in whose identity was found in its request.
-    fn enter(
-        self: &Arc<Self>,
-        client: &mut Client,
-        identity: Identity,
-        now: Now,
-    ) -> Result<Outcome, Refusal>;
+    /// A connection was upgraded; nobody is behind it yet.
+    fn opened(&self, client: &Client);
 
     /// Does what a session asks; `None` when the outcome comes later, by a [`Notice`](nuncio_hub::Notice) to the client's outbox.
     fn call(
@@ -60,6 +55,12 @@ pub trait App: Send + Sync + 'static {
 
     /// A message came in.
     fn received(&self, bytes: usize);
+
+    /// A message was refused.
+    fn refused(&self, code: ErrorCode);
+
+    /// A client read too slowly.
+    fn overflowed(&self);
 }
 
 /// A client that may connect.

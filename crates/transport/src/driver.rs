@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use nuncio_hub::{Notice, Pushed};
-use nuncio_model::{CloseCode, Now};
+use nuncio_model::{CloseCode, Now, Request};
 use nuncio_session::{Output, Session, Settings};
 use nuncio_websocket::{
     Connection, Event, FrameError, Inflater, Mask, State, encode_ping, encode_pong,
@@ -135,9 +135,7 @@ impl<A: App, I: Io> Driver<A, I> {
             };
             self.session.open(client.id, &mut scratch.outputs);
             if let Some(identity) = identity {
-                let entered = self.shared.app.enter(client, identity, now);
-                self.session
-                    .handle_admission(entered, now, &mut scratch.outputs);
+                self.session.enter(identity, &mut scratch.outputs);
             }
             if let Some(token) = resume {
                 self.session.resume(token, &mut scratch.outputs);
@@ -213,6 +211,11 @@ impl<A: App, I: Io> Driver<A, I> {
             next += 1;
             match output {
                 Output::Send(text) => {
+                    let Some(client) = &self.client else { continue };
+                    self.send(self.shared.encoders.frame(client.encoder, &text));
+                }
+                Output::Refuse(code, text) => {
+                    self.shared.app.refused(code);
                     let Some(client) = &self.client else { continue };
                     self.send(self.shared.encoders.frame(client.encoder, &text));
                 }
@@ -302,6 +305,7 @@ impl<A: App, I: Io> Driver<A, I> {
                 Notice::Completed { call, result } => {
                     self.session.complete_pending(call, result, now, outputs)
                 }
+                Notice::Retry { call, request } => self.retry(call, request, outputs, now),
                 Notice::Close { code, reason } => self.session.handle_close(code, reason, outputs),
                 Notice::Drain { after } => self.session.handle_drain(after, outputs),
                 Notice::TakenOver => self.session.handle_close(
@@ -309,10 +313,22 @@ impl<A: App, I: Io> Driver<A, I> {
                     "Resumed elsewhere",
                     outputs,
                 ),
-                Notice::Overflow => self.session.handle_overflow(outputs),
+                Notice::Overflow => {
+                    self.shared.app.overflowed();
+                    self.session.handle_overflow(outputs);
+                }
                 Notice::Removed { room, code } => self.session.handle_removed(room, code, outputs),
                 Notice::Regranted(identity) => self.session.regrant(*identity, now),
             }
+        }
+    }
+
+    fn retry(&mut self, call: u32, request: Request, outputs: &mut Vec<Output>, now: Now) {
+        let Some(client) = &mut self.client else {
+            return;
+        };
+        if let Some(result) = self.shared.app.call(client, call, request, now) {
+            self.session.complete_pending(call, result, now, outputs);
         }
     }
 
