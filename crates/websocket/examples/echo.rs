@@ -12,7 +12,6 @@ use std::io::{Error, ErrorKind, Read, Result, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::thread;
 
-use bytes::Bytes;
 use nuncio_websocket::handshake::{Accepted, DeflateConfig, Offer};
 use nuncio_websocket::{
     Compression, Connection, ConnectionConfig, Deflater, Event, FrameError, Inflater, Mask,
@@ -138,22 +137,6 @@ fn respond(
     event: Event<'_>,
     answer: &mut Vec<u8>,
 ) {
-    let frame = match event {
-        Event::Text(text) => message(connection, deflater, MessageKind::Text, text.as_bytes()),
-        Event::Binary(bytes) => message(connection, deflater, MessageKind::Binary, &bytes),
-        Event::Ping(payload) => Some(encode_pong(&payload, Mask::None)),
-        Event::Pong(_) => None,
-        Event::Close { code, .. } => connection.close(code, "", Mask::None),
-    };
-    answer.extend(frame.into_iter().flatten());
-}
-
-fn message(
-    connection: &Connection,
-    deflater: &mut Deflater,
-    kind: MessageKind,
-    payload: &[u8],
-) -> Option<Bytes> {
     let compression = match connection.deflate() {
         Some(params) => Compression::Deflate {
             deflater,
@@ -161,7 +144,20 @@ fn message(
         },
         None => Compression::None,
     };
-    Some(encode(kind, payload, compression, Mask::None))
+    let frame = match event {
+        Event::Close { code, .. } => connection.close(code, "", Mask::None),
+        Event::Pong(_) => None,
+        _ if !connection.may_send() => None,
+        Event::Ping(payload) => Some(encode_pong(&payload, Mask::None)),
+        Event::Text(text) => Some(encode(
+            MessageKind::Text,
+            text.as_bytes(),
+            compression,
+            Mask::None,
+        )),
+        Event::Binary(bytes) => Some(encode(MessageKind::Binary, &bytes, compression, Mask::None)),
+    };
+    answer.extend(frame.into_iter().flatten());
 }
 
 fn fail(connection: &mut Connection, error: FrameError, answer: &mut Vec<u8>) {

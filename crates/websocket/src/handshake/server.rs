@@ -228,15 +228,10 @@ impl Refusal {
     pub const fn headers(&self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::Method => &[("connection", "close"), ("allow", "GET")],
-            Self::Upgrade => &[
+            Self::Upgrade | Self::Version => &[
                 ("connection", "Upgrade, close"),
                 ("upgrade", "websocket"),
-                VERSION,
-            ],
-            Self::Version => &[
-                ("connection", "Upgrade, close"),
-                ("upgrade", "websocket"),
-                VERSION,
+                ("sec-websocket-version", "13"),
             ],
             Self::Http
             | Self::HttpVersion
@@ -266,8 +261,6 @@ impl Refusal {
         response
     }
 }
-
-const VERSION: (&str, &str) = ("sec-websocket-version", "13");
 
 /// The header lines that matter, collected in one pass.
 #[derive(Debug, Default)]
