@@ -32,7 +32,7 @@ export class Chat {
     this.#members = new MembersView(() => this.#me, (userId) => this.#open(this.#private(userId)));
     this.#composer = new Composer({ send: (text) => this.#send(text), input: (text) => this.#typed(text) });
     client.on("message:private", (message) => this.#receivePrivate(message));
-    client.on("room", (room: Room) => this.#add(room));
+    client.on("room", (room: Room) => this.#addJoined(room));
     byId("leave-room").onclick = () => this.#leave();
     byId("to-latest").onclick = () => this.#active?.timeline.scrollToEnd();
     document.addEventListener("keydown", (event) => this.#step(event));
@@ -73,6 +73,12 @@ export class Chat {
     this.#attach(conversation);
     this.#listen(room, conversation);
     return conversation;
+  }
+
+  /** The server put the user into a room. */
+  #addJoined(room: Room): void {
+    const conversation = this.#rooms.get(room.id) ?? this.#add(room);
+    void this.#loadMembers(room, conversation);
   }
 
   #private(userId: string): Conversation {

@@ -70,7 +70,7 @@ export class Room<Events extends EventMap = EventMap, Content = unknown> extends
   readonly #link: RoomLink;
   readonly #events = new Emitter<AppEvents<Events>>();
   #sequence = new Sequence();
-  #membership: "none" | "wanted" | "joined" = "none";
+  #membership: "none" | "wanted" | "joined" | "left" = "none";
   #history = 0;
   #waiting: { resolve: (reply: RoomReply) => void; reject: (error: NuncioError) => void }[] = [];
   #typingAt = -Infinity;
@@ -105,7 +105,7 @@ export class Room<Events extends EventMap = EventMap, Content = unknown> extends
   }
 
   leave(): Promise<void> {
-    this.#end(new NuncioError("CLOSED", `left ${this.id}`));
+    this.#end("left", new NuncioError("CLOSED", `left ${this.id}`));
     return this.#link.leave(this);
   }
 
@@ -153,7 +153,12 @@ export class Room<Events extends EventMap = EventMap, Content = unknown> extends
 
   /** @internal */
   get wanted(): boolean {
-    return this.#membership !== "none";
+    return this.#membership === "wanted" || this.joined;
+  }
+
+  /** @internal The application has left this room, and does not want to be brought back. */
+  get left(): boolean {
+    return this.#membership === "left";
   }
 
   /** @internal The part of a `room:join` that concerns this room. */
@@ -170,11 +175,15 @@ export class Room<Events extends EventMap = EventMap, Content = unknown> extends
     for (const waiting of this.#waiting.splice(0)) waiting.resolve(reply);
     this.dispatch("joined", reply);
     if (!before) this.#sequence.begin(reply, this.#history);
-    else this.handlePosition({ ...reply, recovered: reply.recovered ?? false });
+    else this.#goOn({ ...reply, recovered: reply.recovered ?? false });
   }
 
-  /** @internal The server's word on whether this room goes on without a hole. */
-  handlePosition(at: Position & { recovered: boolean; reason?: string }): void {
+  /** @internal The server's word on whether this room goes on without a hole. Before a join is answered it says nothing new. */
+  handlePosition(at: RoomPosition): void {
+    if (this.joined) this.#goOn(at);
+  }
+
+  #goOn(at: Position & { recovered: boolean; reason?: string }): void {
     if (at.recovered) {
       const missed = this.#sequence.recover(at);
       if (missed > 0) this.dispatch("recovered", missed);
@@ -187,13 +196,14 @@ export class Room<Events extends EventMap = EventMap, Content = unknown> extends
   /** @internal */
   handleRemoved(error: NuncioError): void {
     if (!this.wanted) return;
-    this.#end(error);
+    this.#end("none", error);
     this.dispatch("removed", error.code);
   }
 
-  /** @internal The server joined this session by itself; its first message tells. */
-  adopt(): void {
+  /** @internal The server joined this session by itself, at this position. */
+  adopt(at: Position | undefined): void {
     this.#membership = "joined";
+    if (at) this.#sequence.begin(at, 0);
   }
 
   /** @internal A new session is not in this room: what may come before the join is answered will come again after it. */
@@ -229,8 +239,8 @@ export class Room<Events extends EventMap = EventMap, Content = unknown> extends
     return this.#link.call({ roomId: this.id, ...message }, repeat);
   }
 
-  #end(error: NuncioError): void {
-    this.#membership = "none";
+  #end(membership: "none" | "left", error: NuncioError): void {
+    this.#membership = membership;
     this.#sequence = new Sequence();
     this.handleClosed(error);
   }

@@ -6,6 +6,7 @@ import { NuncioError } from "./errors.js";
 import type {
   AppEvent,
   AuthOk,
+  Position,
   PresenceUpdate,
   PrivateMessage,
   Reply,
@@ -310,6 +311,7 @@ export class Client<Events extends EventMap = EventMap, Content = unknown> exten
       case "presence:update":
         return void this.dispatch(message.type, message);
       case "room:position":
+        if (message.reason === "joined") return this.#joinedByServer(message.roomId, message);
         return this.#rooms.get(message.roomId)?.handlePosition(message);
       case "room:removed":
         return this.#rooms.get(message.roomId)?.handleRemoved(new NuncioError(message.code, "removed by the server"));
@@ -334,13 +336,17 @@ export class Client<Events extends EventMap = EventMap, Content = unknown> exten
   }
 
   #pushToRoom(roomId: string, message: Parameters<AnyRoom["handlePush"]>[0]): unknown[] {
-    const isNew = !this.#rooms.has(roomId);
+    if (!this.#rooms.has(roomId)) this.#joinedByServer(roomId, undefined);
+    return this.room(roomId).handlePush(message as never);
+  }
+
+  /** The token, or the backend, put this session into a room. A room that is wanted is being joined anyway. */
+  #joinedByServer(roomId: string, at: Position | undefined): void {
     const room = this.room(roomId);
-    if (isNew) {
-      room.adopt();
-      this.dispatch("room", room);
-    }
-    return room.handlePush(message as never);
+    if (room.left) return void this.#leave(room);
+    if (room.wanted) return;
+    room.adopt(at);
+    this.dispatch("room", room);
   }
 
   async #answer(ackId: number, answer: unknown): Promise<void> {

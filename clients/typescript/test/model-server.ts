@@ -23,6 +23,7 @@ interface ModelRoom {
   keys: Map<string, object>;
 }
 
+/** A client's connection and its memberships, which outlive the connection. */
 interface Session {
   id: string;
   resume: string;

@@ -151,6 +151,49 @@ describe("a room", () => {
     expect(client.room("lobby").position).toEqual({ epoch: "e1", seq: 8 });
   });
 
+  it("to which the token joins the session is announced with its position", async () => {
+    const { client, line } = await ready();
+    const rooms: string[] = [];
+    client.on("room", (room) => void rooms.push(room.id));
+    line.push({ type: "room:position", roomId: "lobby", epoch: "e1", seq: 7, recovered: true, reason: "joined" });
+    const messages = vi.fn();
+    const gap = vi.fn();
+    client.room("lobby").on("chat:message", messages);
+    client.room("lobby").on("gap", gap);
+    line.push(chat(8));
+    expect(rooms).toEqual(["lobby"]);
+    expect(client.room("lobby").position).toEqual({ epoch: "e1", seq: 8 });
+    expect(messages).toHaveBeenCalledTimes(1);
+    expect(gap).not.toHaveBeenCalled();
+  });
+
+  it("to which the token joins a new session is read on from where it was, without a gap", async () => {
+    const { room, lines, line } = await inLobby();
+    const seen: unknown[] = [];
+    room.on("chat:message", (message) => void seen.push(message.seq));
+    room.on("gap", () => void seen.push("gap"));
+    line.drop();
+    await vi.advanceTimersByTimeAsync(1000);
+    const next = lines[1]!;
+    next.events.open();
+    next.push({ type: "error", code: "NOT_FOUND", message: "no such session" });
+    await settle();
+    next.push({ type: "auth_ok", user: { sub: "ann" }, resume: "resume-2" });
+    next.push({ type: "room:position", roomId: "lobby", epoch: "e1", seq: 6, recovered: true, reason: "joined" });
+    next.push(chat(7));
+    next.ack("room:join", joinedAt(7));
+    for (const seq of [5, 6, 7, 8]) next.push(chat(seq));
+    expect(seen).toEqual([5, 6, 7, 8]);
+  });
+
+  it("that was left is left again when the token joins it to a new session", async () => {
+    const { room, line } = await inLobby();
+    void room.leave();
+    line.push({ type: "room:position", roomId: "lobby", epoch: "e1", seq: 7, recovered: true, reason: "joined" });
+    expect(line.of("room:leave")).toHaveLength(2);
+    expect(room.joined).toBe(false);
+  });
+
   it("passes on who joins, leaves and types", async () => {
     const { room, line } = await inLobby();
     const seen: unknown[] = [];
