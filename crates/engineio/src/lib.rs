@@ -7,7 +7,8 @@
 //!
 //! - [`packet`] and [`payload`]: the encodings, the same for both roles;
 //! - [`handshake`]: the query of a request, the checks, the error bodies, the OPEN packet;
-//! - [`server`]: one connection as the server sees it.
+//! - [`server`]: one connection as the server sees it;
+//! - [`client`]: one connection as the client sees it, in protocol v4.
 //!
 //! # A server in one page
 //!
@@ -61,6 +62,7 @@
 //! - Add `cache-control: no-store` to the responses, CORS headers and, when wanted, [`handshake::session_cookie`].
 //! - Limit WebSocket messages to [`Config::payload_bytes_max`].
 
+pub mod client;
 pub mod config;
 pub mod handshake;
 mod heartbeat;
