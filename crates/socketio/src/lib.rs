@@ -6,7 +6,8 @@
 //!
 //! - [`packet`], [`payload`], [`encode`], [`decode`]: the packets in both parsers, the same for both roles. Arguments
 //!   stay the JSON text they came as: what one client sends can be spliced into what others get, without parsing it.
-//! - [`server`]: the namespaces of one client as the server sees them.
+//! - [`server`]: the namespaces of one client as the server sees them;
+//! - [`client`]: the namespaces a client joins, in protocol v5.
 //!
 //! # A server in one page
 //!
@@ -62,6 +63,7 @@
 //! ```
 
 mod ack;
+pub mod client;
 pub mod decode;
 pub mod encode;
 mod json;

@@ -1,5 +1,6 @@
-//! The protocol by its documents: encoding, decoding, the server's connection in both revisions.
+//! The protocol by its documents: encoding, decoding, the server's connection in both revisions, the client's.
 
+mod client;
 mod decoding;
 mod encoding;
 mod peer;
