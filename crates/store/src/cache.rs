@@ -20,7 +20,7 @@ pub(crate) enum Entry {
     /// What came while a reader reads it, in order.
     Loading(Vec<Op>),
     /// In memory.
-    Kept(Kept),
+    Kept(Box<Kept>),
 }
 
 /// An operation on one room.

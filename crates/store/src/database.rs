@@ -22,6 +22,8 @@ pub(crate) struct Databases {
 struct Present {
     /// Grows with each attempt to open.
     generation: u64,
+    /// The last of which a reader was told that no other comes for now.
+    given_up: u64,
     database: Option<Arc<Database>>,
     fuse: Fuse,
 }
@@ -45,6 +47,7 @@ impl Databases {
     ) -> Self {
         let present = Present {
             generation: 1,
+            given_up: 0,
             database: Some(Arc::new(database)),
             fuse,
         };
@@ -78,11 +81,17 @@ impl Databases {
         result
     }
 
-    /// Waits until another database than `generation` has been tried, at most `patience`.
+    /// Says that no other database than this one comes for now.
+    pub(crate) fn give_up(&self, generation: u64) {
+        self.present.lock().given_up = generation;
+        self.changed.notify_all();
+    }
+
+    /// Waits until another database than `generation` has been tried, or none will be for now; at most `patience`.
     pub(crate) fn wait_beyond(&self, generation: u64, patience: Duration) {
         let deadline = Instant::now() + patience;
         let mut present = self.present.lock();
-        while present.generation <= generation {
+        while present.generation <= generation && present.given_up < generation {
             if self.changed.wait_until(&mut present, deadline).timed_out() {
                 return;
             }

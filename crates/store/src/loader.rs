@@ -62,7 +62,7 @@ fn attempt<D: Deliver>(
 /// Puts a room into the cache and does what waited for it, in order.
 fn install<D: Deliver>(shared: &Shared<D>, key: &RoomKey, loaded: Loaded) {
     let mut shard = shared.shards.of(key).lock();
-    let mut kept = Kept::new(loaded);
+    let mut kept = Box::new(Kept::new(loaded));
     for op in waiting(shard.remove(key)) {
         let (is_write, is_detach) = match op {
             Op::Publish(_) | Op::Clear(_) => (true, false),

@@ -107,10 +107,10 @@ impl Queue {
     }
 
     /// Hands something to the writer; gives it back when the queue is closed.
-    pub(crate) fn push(&self, write: Write) -> Result<(), Write> {
+    pub(crate) fn push(&self, write: Write) -> Result<(), Box<Write>> {
         let mut state = self.state.lock();
         if state.is_closed {
-            return Err(write);
+            return Err(Box::new(write));
         }
         state.writes.push_back(write);
         if state.writes.len() == 1 {

@@ -118,7 +118,7 @@ impl<D: Deliver> Shared<D> {
         }
         if let Err(write) = self.queue.push(write) {
             kept.queued -= 1;
-            self.refuse_write(write, &closing());
+            self.refuse_write(*write, &closing());
         }
     }
 

@@ -73,6 +73,9 @@ impl<D: Deliver> Writer<D> {
     fn handle(&mut self, mut writes: VecDeque<Write>) {
         while let Some(write) = writes.pop_front() {
             if let Some(refusal) = self.shared.health.refusal() {
+                if let Write::Reopen { generation } = write {
+                    self.shared.databases.give_up(generation);
+                }
                 self.refuse(write, &refusal);
                 continue;
             }
@@ -319,7 +322,7 @@ impl<D: Deliver> Writer<D> {
         }
     }
 
-    fn undo(&mut self, database: &Database) -> Result<Vec<Undone>, Fault> {
+    fn undo(&self, database: &Database) -> Result<Vec<Undone>, Fault> {
         let shared = &self.shared;
         let rooms = self.unsure.iter().map(|key| {
             let mut shard = shared.shards.of(key).lock();

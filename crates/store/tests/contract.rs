@@ -22,6 +22,13 @@ struct Node {
     _directory: Option<TempDir>,
 }
 
+/// Where a member came in, what was replayed to it, and what it gets live.
+type Joined = (
+    Position,
+    Vec<Arc<Publication>>,
+    Arc<Mutex<Vec<Arc<Publication>>>>,
+);
+
 #[test]
 fn each_room_has_one_dense_order_under_concurrent_publishers() {
     for node in nodes(1000) {
@@ -221,15 +228,7 @@ impl Node {
     }
 
     /// Joins as a session does: it becomes a member in `done`, under the lock of the log.
-    fn join(
-        &self,
-        room: &'static str,
-        start: Position,
-    ) -> (
-        Position,
-        Vec<Arc<Publication>>,
-        Arc<Mutex<Vec<Arc<Publication>>>>,
-    ) {
+    fn join(&self, room: &'static str, start: Position) -> Joined {
         let (joined, wait) = done();
         let rooms = self.rooms.clone();
         let attached = Box::new(move |result: Result<nuncio_hub::Attached, _>| {

@@ -1,5 +1,6 @@
 //! A disk in memory that loses what was not synced, and fails on demand.
 #![expect(dead_code, reason = "each test file uses a part of it")]
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -76,7 +77,11 @@ impl Disk {
                 }
             }
         }
-        Self(Arc::new(Mutex::new(State { current: image.clone(), durable: image, ..State::default() })))
+        Self(Arc::new(Mutex::new(State {
+            current: image.clone(),
+            durable: image,
+            ..State::default()
+        })))
     }
 
     fn access<T>(&self, access: impl FnOnce(&mut State) -> io::Result<T>) -> io::Result<T> {
@@ -110,7 +115,9 @@ impl StorageBackend for Disk {
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         self.access(|state| {
-            let there = state.current.get(offset as usize..offset as usize + out.len());
+            let there = state
+                .current
+                .get(offset as usize..offset as usize + out.len());
             out.copy_from_slice(there.ok_or(io::ErrorKind::UnexpectedEof)?);
             Ok(())
         })
@@ -125,7 +132,9 @@ impl StorageBackend for Disk {
             // The size is taken as durable at once: a file that is shorter than its header says is another test.
             state.current.resize(len as usize, 0);
             state.durable.resize(len as usize, 0);
-            state.unsynced.retain(|(offset, data)| offset + data.len() <= len as usize);
+            state
+                .unsynced
+                .retain(|(offset, data)| offset + data.len() <= len as usize);
             Ok(())
         })
     }
@@ -135,7 +144,11 @@ impl StorageBackend for Disk {
             for (offset, data) in std::mem::take(&mut state.unsynced) {
                 write(&mut state.durable, offset, &data);
             }
-            if state.failure == Some(Failure::Sync) { Err(io::Error::other("sync failed")) } else { Ok(()) }
+            if state.failure == Some(Failure::Sync) {
+                Err(io::Error::other("sync failed"))
+            } else {
+                Ok(())
+            }
         })
     }
 

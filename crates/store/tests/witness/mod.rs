@@ -1,5 +1,6 @@
 //! What the tests publish with and see: rooms that record every delivery, and calls that wait for their answer.
 #![expect(dead_code, reason = "each test file uses a part of it")]
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, channel};
