@@ -41,4 +41,4 @@ pub use policy::{Durability, Policies, RoomPolicy};
 pub use random::Random;
 pub use rooms::{Counters, Rooms};
 pub use shard::Shards;
-pub use socket::Socket;
+pub use socket::{Memberships, Socket};

@@ -1,0 +1,295 @@
+//! The server behind the transports: who may connect, what happens when a connection ends.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use http::request::Parts;
+use http::{Response, StatusCode, header};
+use hyper::body::Incoming;
+use nuncio_hub::{End, Notice};
+use nuncio_model::{
+    ErrorCode, Namespace, Now, Outcome, Refusal, Request, ResumeToken, Secret, SocketId,
+};
+use nuncio_transport::{Admission, App, Body, Client, Closed, ClosedBy, Node, Outbox, clock, text};
+use parking_lot::Mutex;
+
+use crate::auth::{Authenticator, CookieRule, find_token};
+use crate::config::{CheckedConfig, client_address};
+use crate::metrics::{self, Present};
+use crate::origin::redact;
+use crate::parking::{Parked, Parking};
+use crate::{assets, routes};
+
+/// Everything that sessions and requests are answered from.
+pub(crate) struct Nuncio {
+    pub(crate) config: CheckedConfig,
+    pub(crate) node: Arc<Node>,
+    pub(crate) authenticator: Authenticator,
+    pub(crate) parking: Parking,
+    pub(crate) metrics: metrics::Shared,
+    pub(crate) is_ready: AtomicBool,
+    pub(crate) store_is_healthy: Box<dyn Fn() -> bool + Send + Sync>,
+    /// Connections that nobody is behind yet, so that a shutdown reaches them too.
+    pub(crate) anonymous: Mutex<HashMap<SocketId, Weak<Outbox>>>,
+    pub(crate) assets: assets::Assets,
+}
+
+impl App for Nuncio {
+    async fn admit(
+        self: &Arc<Self>,
+        request: &Parts,
+        peer: IpAddr,
+    ) -> Result<Admission, Response<Body>> {
+        self.admission(request, peer).map_err(|refused| {
+            let status = refused.0.as_u16().to_string();
+            self.metrics.handshakes_refused.get_or_create(&[("status", status)]).inc();
+            tracing::debug!(status = refused.0.as_u16(), reason = refused.1, uri = %redact(&request.uri), %peer, "a handshake was refused");
+            refused.into_response()
+        })
+    }
+
+    async fn respond(
+        self: &Arc<Self>,
+        request: http::Request<Incoming>,
+        peer: IpAddr,
+    ) -> Response<Body> {
+        routes::respond(self, request, peer).await
+    }
+
+    fn opened(&self, client: &Client) {
+        self.metrics.connections.inc();
+        self.anonymous
+            .lock()
+            .insert(client.id, Arc::downgrade(&client.outbox));
+    }
+
+    fn call(
+        self: &Arc<Self>,
+        client: &mut Client,
+        call: u32,
+        request: Request,
+        now: Now,
+    ) -> Option<Result<Outcome, Refusal>> {
+        self.answer(client, call, request, now)
+    }
+
+    fn closed(self: &Arc<Self>, client: Client, closed: &Closed, now: Now) {
+        self.metrics.connections.dec();
+        self.metrics.closed(closed.code);
+        log_close(&client, closed);
+        let Client {
+            id,
+            socket,
+            standing,
+            namespace,
+            ..
+        } = client;
+        let (Some(socket), Some(standing)) = (socket, standing) else {
+            self.anonymous.lock().remove(&id);
+            return;
+        };
+        self.metrics
+            .sessions
+            .get_or_create(&[("transport", "websocket".to_owned())])
+            .dec();
+        let waiter = self.parking.waiter(id);
+        if waiter.is_none() && !closed.is_resumable() {
+            self.node.disconnect(&socket, End::Ended, now);
+            return;
+        }
+        let rooms = self.node.disconnect(&socket, End::Lost, now);
+        let token = ResumeToken {
+            socket: id,
+            secret: socket.secret,
+        };
+        let parked = Parked {
+            token,
+            user: socket.user.clone(),
+            namespace,
+            standing: *standing,
+            rooms,
+        };
+        self.parking.park(parked, now.instant);
+        if let Some(waiter) = waiter {
+            let request = Request::Resume {
+                token: waiter.token,
+                rooms: waiter.rooms,
+            };
+            waiter.outbox.notify(Notice::Retry {
+                call: waiter.call,
+                request,
+            });
+        }
+    }
+
+    fn received(&self, bytes: usize) {
+        self.metrics.messages_in.inc();
+        self.metrics.bytes_in.inc_by(bytes as u64);
+    }
+
+    fn refused(&self, code: ErrorCode) {
+        self.metrics.refused(code);
+    }
+
+    fn overflowed(&self) {
+        self.metrics.slow_consumers.inc();
+    }
+}
+
+/// A request that gets no connection: the status and what the client is told.
+struct Refused(StatusCode, &'static str);
+
+impl Refused {
+    fn into_response(self) -> Response<Body> {
+        let mut response = Response::builder()
+            .status(self.0)
+            .header(header::CONTENT_TYPE, "text/plain; charset=utf-8");
+        match self.0 {
+            StatusCode::UNAUTHORIZED => {
+                response = response.header(header::WWW_AUTHENTICATE, "Bearer")
+            }
+            StatusCode::SERVICE_UNAVAILABLE => response = response.header(header::RETRY_AFTER, "1"),
+            _ => {}
+        }
+        response
+            .header(header::CONNECTION, "close")
+            .body(text(self.1))
+            .expect("the headers are valid")
+    }
+}
+
+impl Nuncio {
+    fn admission(&self, request: &Parts, peer: IpAddr) -> Result<Admission, Refused> {
+        let config = &self.config.config;
+        let caller = self
+            .config
+            .origins
+            .check(&request.uri, &request.headers)
+            .map_err(|error| {
+                tracing::debug!(%error, "the origin of a request is not allowed");
+                Refused(StatusCode::FORBIDDEN, "Origin not allowed")
+            })?;
+        if !self.is_ready.load(Ordering::Relaxed) {
+            return Err(Refused(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Server shutting down",
+            ));
+        }
+        if self.sessions_len() >= config.server.sessions_max {
+            return Err(Refused(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Too many sessions",
+            ));
+        }
+        let cookie = CookieRule {
+            name: config.auth.cookie.as_deref(),
+            caller,
+        };
+        let token = find_token(&request.uri, &request.headers, cookie).map_err(|error| {
+            tracing::debug!(%error, "the token of a request could not be told");
+            Refused(
+                StatusCode::BAD_REQUEST,
+                "Several different tokens, or one that is not readable",
+            )
+        })?;
+        let namespace = namespace(request)?;
+        let resume = query(request, "resume").map(Secret::new);
+        let identity = match &token {
+            Some(token) => Some(
+                self.authenticator
+                    .verify(token.as_str(), clock::now().unix_s())
+                    .map_err(|error| {
+                        tracing::info!(%error, %peer, "a token was refused");
+                        Refused(StatusCode::UNAUTHORIZED, error.client_message())
+                    })?,
+            ),
+            None if config.auth.first_message || resume.is_some() => None,
+            None => return Err(Refused(StatusCode::UNAUTHORIZED, "Missing token")),
+        };
+        let address = client_address(peer, &request.headers, &config.server.trusted_proxies);
+        Ok(Admission {
+            namespace,
+            identity,
+            resume,
+            address,
+        })
+    }
+
+    /// Connections that are sessions, or may become one.
+    pub(crate) fn sessions_len(&self) -> usize {
+        self.node.sockets_len() + self.anonymous.lock().len()
+    }
+
+    /// The text that Prometheus reads.
+    pub(crate) fn scrape(&self) -> String {
+        self.metrics.scrape(&Present {
+            counters: self.node.rooms().counters(),
+            rooms: self.node.rooms().len(),
+            users: self.node.users_len(),
+            parked: self.parking.len(),
+        })
+    }
+
+    /// Does what is due. Called several times a second.
+    pub(crate) fn handle_timeout(&self, now: Now) {
+        self.node.handle_timeout(now);
+        for waiter in self.parking.handle_timeout(now.instant) {
+            let gone = Refusal::new(ErrorCode::NotFound, "the session was not given up in time");
+            waiter.outbox.notify(Notice::Completed {
+                call: waiter.call,
+                result: Err(gone),
+            });
+        }
+    }
+}
+
+fn namespace(request: &Parts) -> Result<Namespace, Refused> {
+    let Some(name) = query(request, "ns") else {
+        return Ok(Namespace::default());
+    };
+    Namespace::parse(&name).map_err(|_| {
+        Refused(
+            StatusCode::BAD_REQUEST,
+            "ns must be a namespace such as /chat",
+        )
+    })
+}
+
+/// A value of the query, decoded.
+pub(crate) fn query(request: &Parts, name: &str) -> Option<String> {
+    let query = request.uri.query()?;
+    let mut pairs = form_urlencoded::parse(query.as_bytes());
+    pairs
+        .find(|(key, value)| key == name && !value.is_empty())
+        .map(|(_, value)| value.into_owned())
+}
+
+/// Facts about an end: what broke is a warning, the rest is for who debugs.
+fn log_close(client: &Client, closed: &Closed) {
+    let user = client
+        .socket
+        .as_ref()
+        .map_or("", |socket| socket.user.as_str());
+    let Client { id, address, .. } = client;
+    let Closed {
+        code,
+        reason,
+        by,
+        after,
+    } = closed;
+    let seconds = after.as_secs_f64();
+    match by {
+        ClosedBy::Nobody => {
+            tracing::warn!(%id, user, %address, code = code.0, reason = &**reason, seconds, "abnormal closure: possible network issue");
+        }
+        ClosedBy::Client | ClosedBy::Server => {
+            tracing::debug!(%id, user, %address, code = code.0, reason = &**reason, ?by, seconds, "connection closed");
+        }
+    }
+}
+
+/// How long a new connection waits for the older one to give its session up.
+pub(crate) const TAKEOVER_TIMEOUT: Duration = Duration::from_secs(5);

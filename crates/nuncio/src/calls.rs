@@ -1,0 +1,462 @@
+//! What sessions ask for, done.
+
+use std::sync::Arc;
+
+use nuncio_hub::{Memberships, Notice, Submission};
+use nuncio_model::{
+    Admitted, Command, ErrorCode, Identity, JoinRequest, Now, Outcome, Position, PublishRequest,
+    Refusal, Reply, Request, ResumeToken, Resumed, Right, RoomName, Secret, UserId, quote,
+};
+use nuncio_transport::{Client, Socket, Standing, random};
+
+use crate::answer::now_or_later;
+use crate::app::{Nuncio, TAKEOVER_TIMEOUT};
+use crate::parking::{Parked, Waiter};
+
+type Answered = Option<Result<Outcome, Refusal>>;
+
+impl Nuncio {
+    pub(crate) fn answer(
+        self: &Arc<Self>,
+        client: &mut Client,
+        call: u32,
+        request: Request,
+        now: Now,
+    ) -> Answered {
+        match request {
+            Request::Authenticate(token) => match self.verify(&token, now) {
+                Ok(identity) => self.enter(client, call, identity, now),
+                Err(refusal) => Some(Err(refusal)),
+            },
+            Request::Enter(identity) => self.enter(client, call, *identity, now),
+            Request::Resume { token, rooms } => self.resume(client, call, token, rooms, now),
+            Request::Refresh(token) => Some(self.refresh(client, &token, now)),
+            Request::Command(command) => match client.socket.clone() {
+                Some(socket) => self.command(&socket, call, command, now),
+                None => Some(Err(Refusal::new(
+                    ErrorCode::NotAuthenticated,
+                    "Not authenticated",
+                ))),
+            },
+        }
+    }
+
+    fn verify(&self, token: &Secret, now: Now) -> Result<Identity, Refusal> {
+        self.authenticator
+            .verify(token.reveal(), now.unix_s())
+            .map_err(|error| {
+                tracing::info!(%error, "a token was refused");
+                Refusal::new(ErrorCode::NotAuthenticated, error.client_message())
+            })
+    }
+
+    /// Lets a client in, and into the rooms that its token names.
+    fn enter(
+        self: &Arc<Self>,
+        client: &mut Client,
+        call: u32,
+        identity: Identity,
+        now: Now,
+    ) -> Answered {
+        let socket = match self.connect(client, &identity.user, &standing_of(&identity)) {
+            Ok(socket) => socket,
+            Err(refusal) => return Some(Err(refusal)),
+        };
+        let resume = ResumeToken {
+            socket: socket.id,
+            secret: socket.secret,
+        };
+        let granted = identity
+            .join
+            .iter()
+            .filter(|room| identity.grants.rights(room).has(Right::Join));
+        let rooms: Vec<_> = granted
+            .map(|room| JoinRequest {
+                room: room.clone(),
+                since: None,
+                history: None,
+            })
+            .collect();
+        now_or_later(&client.outbox, call, |answer| {
+            self.node.join(
+                &socket,
+                rooms,
+                self.config.connection.rooms_max,
+                now,
+                move |joined| {
+                    let joined = joined.into_iter().filter_map(Result::ok).collect();
+                    answer(Ok(Outcome::Admitted(Box::new(Admitted {
+                        identity,
+                        resume,
+                        joined,
+                    }))));
+                },
+            );
+        })
+    }
+
+    /// Gives a client its place in the hub.
+    fn connect(
+        &self,
+        client: &mut Client,
+        user: &UserId,
+        standing: &Standing,
+    ) -> Result<Arc<Socket>, Refusal> {
+        standing.grants.check_namespace(&client.namespace)?;
+        let socket = Arc::new(Socket {
+            id: client.id,
+            user: user.clone(),
+            namespace: client.namespace.clone(),
+            encoder: client.encoder,
+            secret: random::bytes(),
+            outbox: client.outbox.clone(),
+            rooms: Memberships::default(),
+        });
+        self.node.connect(&socket)?;
+        self.anonymous.lock().remove(&client.id);
+        self.metrics
+            .sessions
+            .get_or_create(&[("transport", "websocket".to_owned())])
+            .inc();
+        client.socket = Some(socket.clone());
+        client.standing = Some(Box::new(standing.clone()));
+        Ok(socket)
+    }
+
+    /// Gives a client the session that it had, from the parking or from the connection that still has it.
+    fn resume(
+        self: &Arc<Self>,
+        client: &mut Client,
+        call: u32,
+        token: Secret,
+        rooms: Vec<(RoomName, Position)>,
+        now: Now,
+    ) -> Answered {
+        let Ok(parsed) = token.reveal().parse::<ResumeToken>() else {
+            return Some(Err(self.no_session()));
+        };
+        if let Some(parked) = self.parking.take(&parsed, now.instant) {
+            return self.resume_parked(client, call, parked, rooms, now);
+        }
+        let live = self.node.socket(&parsed.socket);
+        let live = live.filter(|socket| {
+            ResumeToken {
+                socket: socket.id,
+                secret: socket.secret,
+            }
+            .matches(&parsed)
+        });
+        let Some(live) = live.filter(|socket| socket.id != client.id) else {
+            return Some(Err(self.no_session()));
+        };
+        let outbox = client.outbox.clone();
+        let waiter = Waiter {
+            outbox,
+            call,
+            token,
+            rooms,
+            until: now.instant + TAKEOVER_TIMEOUT,
+        };
+        if let Some(earlier) = self.parking.wait(live.id, waiter) {
+            earlier.outbox.notify(Notice::Completed {
+                call: earlier.call,
+                result: Err(self.no_session()),
+            });
+        }
+        live.outbox.notify(Notice::TakenOver);
+        None
+    }
+
+    fn no_session(&self) -> Refusal {
+        self.metrics
+            .resumes
+            .get_or_create(&[("outcome", "unknown".to_owned())])
+            .inc();
+        Refusal::new(
+            ErrorCode::NotFound,
+            "no session to resume: it ended, or its time is over; authenticate and join anew",
+        )
+    }
+
+    fn resume_parked(
+        self: &Arc<Self>,
+        client: &mut Client,
+        call: u32,
+        parked: Parked,
+        seen: Vec<(RoomName, Position)>,
+        now: Now,
+    ) -> Answered {
+        let Parked {
+            token,
+            user,
+            namespace,
+            standing,
+            rooms,
+        } = parked;
+        if let Some(exp) = standing.exp
+            && exp + self.config.connection.clock_leeway.as_secs() <= now.unix_s()
+        {
+            return Some(Err(Refusal::new(
+                ErrorCode::NotAuthenticated,
+                "the token of the session ended: authenticate anew",
+            )));
+        }
+        let identity = identity_of(user, &standing);
+        if self.authenticator.revocations().is_revoked(&identity) {
+            return Some(Err(Refusal::new(
+                ErrorCode::NotAuthenticated,
+                "the token of the session was revoked",
+            )));
+        }
+        if let Some(fresh) = client.socket.take() {
+            self.node.disconnect(&fresh, nuncio_hub::End::Ended, now);
+            self.metrics
+                .sessions
+                .get_or_create(&[("transport", "websocket".to_owned())])
+                .dec();
+        }
+        self.anonymous.lock().remove(&client.id);
+        client.id = token.socket;
+        client.namespace = namespace;
+        let socket = match self.connect(client, &identity.user, &standing) {
+            Ok(socket) => socket,
+            Err(refusal) => return Some(Err(refusal)),
+        };
+        self.metrics
+            .resumes
+            .get_or_create(&[("outcome", "resumed".to_owned())])
+            .inc();
+        let resume = ResumeToken {
+            socket: socket.id,
+            secret: socket.secret,
+        };
+        let requests = rooms.iter().map(|room| JoinRequest {
+            room: room.clone(),
+            since: position_of(&seen, room),
+            history: None,
+        });
+        let requests: Vec<_> = requests.collect();
+        let app = self.clone();
+        now_or_later(&client.outbox, call, |answer| {
+            self.node.join(
+                &socket,
+                requests,
+                self.config.connection.rooms_max,
+                now,
+                move |mut rooms| {
+                    for joined in rooms.iter_mut().flatten() {
+                        // Without a position of the client's nobody knows what it has read.
+                        joined.recovered &= position_of(&seen, &joined.room).is_some();
+                        app.metrics.recovery(joined.recovered);
+                    }
+                    let resumed = Resumed {
+                        id: resume.socket,
+                        identity,
+                        resume,
+                        rooms,
+                    };
+                    answer(Ok(Outcome::Resumed(Box::new(resumed))));
+                },
+            );
+        })
+    }
+
+    /// Exchanges a client's token; rooms that the new one does not grant are left.
+    fn refresh(&self, client: &mut Client, token: &Secret, now: Now) -> Result<Outcome, Refusal> {
+        let identity = self.verify(token, now)?;
+        let Some(socket) = client.socket.clone() else {
+            return Err(Refusal::new(
+                ErrorCode::NotAuthenticated,
+                "Not authenticated",
+            ));
+        };
+        if identity.user != socket.user {
+            let message = format!(
+                "the token is for user {}, the session is of user {}",
+                quote(&identity.user),
+                quote(&socket.user)
+            );
+            return Err(Refusal::new(ErrorCode::Forbidden, message));
+        }
+        identity.grants.check_namespace(&socket.namespace)?;
+        for room in socket.rooms() {
+            if !identity.grants.rights(&room).has(Right::Join)
+                && self.node.leave(&socket, &room, now)
+            {
+                socket.outbox.notify(Notice::Removed {
+                    room,
+                    code: ErrorCode::Forbidden,
+                });
+            }
+        }
+        client.standing = Some(Box::new(standing_of(&identity)));
+        Ok(Outcome::Refreshed(Box::new(identity)))
+    }
+
+    fn command(
+        self: &Arc<Self>,
+        socket: &Arc<Socket>,
+        call: u32,
+        command: Command,
+        now: Now,
+    ) -> Answered {
+        if is_metered(&command)
+            && let Err(refusal) = self.node.charge(socket, now, &self.config.rate)
+        {
+            return Some(Err(refusal));
+        }
+        let reply = match command {
+            Command::Join(requests) => return self.join(socket, call, requests, now),
+            Command::Publish(request) => return self.publish(socket, call, request, now),
+            Command::History(mut query) => {
+                let limit = self.config.history.messages_max as u32;
+                query.limit = Some(query.limit.map_or(limit, |asked| asked.min(limit)));
+                return now_or_later(&socket.outbox, call, |answer| {
+                    let done = move |page: Result<nuncio_hub::Page, Refusal>| {
+                        let reply = page.map(|page| Reply::History {
+                            position: page.position,
+                            publications: page.publications,
+                        });
+                        answer(reply.map(Outcome::Reply));
+                    };
+                    self.node
+                        .history(&socket.namespace, &query, now, Box::new(done));
+                });
+            }
+            Command::Leave(room) => {
+                self.node.leave(socket, &room, now);
+                Ok(Reply::Done)
+            }
+            Command::Private { to, content } => {
+                match self.node.private(socket, &to, content, now) {
+                    0 => Err(Refusal::new(
+                        ErrorCode::NotFound,
+                        format!("no user or session {} is connected", quote(&to)),
+                    )),
+                    sessions => Ok(Reply::Sent { sessions }),
+                }
+            }
+            Command::Typing { room, typing } => {
+                self.node.typing(socket, &room, typing, now);
+                Ok(Reply::Done)
+            }
+            Command::Presence { room, after, limit } => {
+                let key = nuncio_hub::RoomKey {
+                    namespace: socket.namespace.clone(),
+                    room,
+                };
+                Ok(Reply::Presence(self.node.presence(
+                    &key,
+                    after.as_ref(),
+                    limit,
+                )))
+            }
+            Command::Call { event, .. } => {
+                let message = format!(
+                    "event {} without a roomId: nothing on this server handles it",
+                    quote(&event)
+                );
+                Err(Refusal::new(ErrorCode::UnknownType, message))
+            }
+            Command::Refresh { .. } => unreachable!("the session makes a request of its own of it"),
+        };
+        Some(reply.map(Outcome::Reply))
+    }
+
+    fn join(
+        self: &Arc<Self>,
+        socket: &Arc<Socket>,
+        call: u32,
+        requests: Vec<JoinRequest>,
+        now: Now,
+    ) -> Answered {
+        let positioned: Vec<_> = requests
+            .iter()
+            .filter(|request| request.since.is_some())
+            .map(|request| request.room.clone())
+            .collect();
+        let app = self.clone();
+        now_or_later(&socket.outbox, call, |answer| {
+            self.node.join(
+                socket,
+                requests,
+                self.config.connection.rooms_max,
+                now,
+                move |rooms| {
+                    for joined in rooms
+                        .iter()
+                        .flatten()
+                        .filter(|joined| positioned.contains(&joined.room))
+                    {
+                        app.metrics.recovery(joined.recovered);
+                    }
+                    answer(Ok(Outcome::Reply(Reply::Joined(rooms))));
+                },
+            );
+        })
+    }
+
+    fn publish(
+        self: &Arc<Self>,
+        socket: &Arc<Socket>,
+        call: u32,
+        request: PublishRequest,
+        now: Now,
+    ) -> Answered {
+        let submission = Submission {
+            namespace: socket.namespace.clone(),
+            author: Some(socket.user.clone()),
+            request,
+            now,
+        };
+        let metrics = self.metrics.clone();
+        now_or_later(&socket.outbox, call, |answer| {
+            let done = move |published: Result<nuncio_model::Published, Refusal>| {
+                metrics
+                    .publish_seconds
+                    .observe(now.instant.elapsed().as_secs_f64());
+                answer(published.map(|published| Outcome::Reply(Reply::Published(published))));
+            };
+            self.node.publish(submission, Box::new(done));
+        })
+    }
+}
+
+/// Whether a command counts against the user's rate; joins and leaves have a budget of their own, in the session.
+const fn is_metered(command: &Command) -> bool {
+    !matches!(command, Command::Join(_) | Command::Leave(_))
+}
+
+fn standing_of(identity: &Identity) -> Standing {
+    Standing {
+        grants: identity.grants.clone(),
+        exp: identity.exp,
+        iat: identity.iat,
+        token_id: identity.token_id.clone(),
+    }
+}
+
+/// Who a parked session was, without what only the token said.
+fn identity_of(user: UserId, standing: &Standing) -> Identity {
+    let Standing {
+        grants,
+        exp,
+        iat,
+        token_id,
+    } = standing.clone();
+    Identity {
+        user,
+        profile: None,
+        exp,
+        iat,
+        token_id,
+        grants,
+        join: Vec::new(),
+    }
+}
+
+fn position_of(seen: &[(RoomName, Position)], room: &RoomName) -> Option<Position> {
+    seen.iter()
+        .find(|(name, _)| name == room)
+        .map(|(_, position)| *position)
+}
