@@ -5,8 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::{
-    Body, EventName, IdempotencyKey, Json, MessageId, Position, Publication, RoomName, Typing,
-    UserId,
+    Body, EventName, IdempotencyKey, Json, MessageId, Position, Publication, RoomName, Secret,
+    Typing, UserId,
 };
 
 /// The `id` that a client gave its call, returned in the reply as it was written.
@@ -71,7 +71,7 @@ pub enum Command {
     /// `auth:refresh`.
     Refresh {
         /// The new token.
-        token: Box<str>,
+        token: Secret,
     },
 }
 

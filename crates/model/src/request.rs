@@ -20,6 +20,18 @@ impl Secret {
     }
 }
 
+impl From<&str> for Secret {
+    fn from(text: &str) -> Self {
+        Self::new(text)
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self::new(text)
+    }
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(…)")
@@ -81,4 +93,29 @@ pub struct Resumed {
     pub resume: ResumeToken,
     /// Its rooms; one that it may not be in any longer is refused.
     pub rooms: Vec<Result<Joined, (RoomName, Refusal)>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_not_seen_in_the_log_of_a_command() {
+        let token = "eyJhbGciOi";
+        let requests = [
+            Request::Authenticate(token.into()),
+            Request::Resume {
+                token: token.into(),
+                rooms: Vec::new(),
+            },
+            Request::Refresh(token.into()),
+            Request::Command(Command::Refresh {
+                token: token.into(),
+            }),
+        ];
+
+        for request in requests {
+            assert!(!format!("{request:?}").contains(token), "{request:?}");
+        }
+    }
 }

@@ -51,13 +51,12 @@ impl Budget {
                 )
             }
         };
-        match taken {
-            Ok(()) => {
-                self.refusals = 0;
-                Ok(())
-            }
-            Err(wait) => Err(self.refused(wait, limits)),
-        }
+        taken.map_err(|wait| self.refused(wait, limits))
+    }
+
+    /// A message was not only affordable but done: the refusals before it were no more than haste.
+    pub(crate) const fn accepted(&mut self) {
+        self.refusals = 0;
     }
 
     /// Counts a refusal, also one of the user's budget.

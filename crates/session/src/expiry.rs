@@ -30,10 +30,11 @@ impl Expiry {
         let Some(exp) = exp else {
             return Self::default();
         };
-        let left = Duration::from_millis((exp * 1000).saturating_sub(now.unix_ms));
         Self {
             exp,
-            next: now.instant.checked_add(left.saturating_sub(WARNING)),
+            next: now
+                .instant
+                .checked_add(left(exp, now).saturating_sub(WARNING)),
             warned: false,
         }
     }
@@ -51,10 +52,14 @@ impl Expiry {
             return Some(Expires::Now);
         }
         self.warned = true;
-        let left = Duration::from_millis((self.exp * 1000).saturating_sub(now.unix_ms));
-        self.next = now.instant.checked_add(left);
+        self.next = now.instant.checked_add(left(self.exp, now));
         Some(Expires::Soon(self.exp))
     }
+}
+
+/// How long a token has left. An end too far away for the clock is as good as none.
+const fn left(exp: u64, now: Now) -> Duration {
+    Duration::from_millis(exp.saturating_mul(1000).saturating_sub(now.unix_ms))
 }
 
 #[cfg(test)]
@@ -94,6 +99,13 @@ mod tests {
     #[test]
     fn a_token_without_an_end_never_expires() {
         assert_eq!(Expiry::new(None, now()).poll_timeout(), None);
+    }
+
+    #[test]
+    fn a_token_until_the_end_of_time_does_not_expire_today() {
+        let mut expiry = Expiry::new(Some(u64::MAX), now());
+
+        assert_eq!(expiry.handle_timeout(now()), None);
     }
 
     #[expect(

@@ -1,6 +1,7 @@
 //! What a session wants done.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use bytes::Bytes;
 use nuncio_model::{CloseCode, ErrorCode, Request};
@@ -8,7 +9,6 @@ use nuncio_model::{CloseCode, ErrorCode, Request};
 use crate::Call;
 
 /// One thing for the driver to do, in the order given.
-#[derive(Debug)]
 pub enum Output {
     /// Send a message: unframed text of the dialect.
     Send(Bytes),
@@ -19,7 +19,8 @@ pub enum Output {
     /// Have the server do something; its outcome goes to [`Session::complete`](crate::Session::complete), at once or after
     /// [`Session::pend`](crate::Session::pend).
     Call(Call, Request),
-    /// The reply of a join is out, and so is its replay: what others caused meanwhile may follow.
+    /// The reply of a join is out, and so is its replay: what others caused meanwhile may follow. Comes once for each join, admission or resume that
+    /// succeeded; one that was refused as a whole has not held anything back.
     Release,
     /// Close the connection; nothing else comes after it.
     Close {
@@ -32,4 +33,26 @@ pub enum Output {
     },
     /// The peer is dead: drop the connection without a close frame.
     Terminate,
+}
+
+/// Shows how much is sent, not what: messages carry resume tokens and what people say to each other.
+impl fmt::Debug for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Send(text) => write!(f, "Send({} bytes)", text.len()),
+            Self::Refuse(code, _) => write!(f, "Refuse({})", code.as_str()),
+            Self::Refuse(code, text) => {
+                write!(f, "Refuse({}, {} bytes)", code.as_str(), text.len())
+            }
+            Self::Ping => f.write_str("Ping"),
+            Self::Call(call, request) => write!(f, "Call({call:?}, {request:?})"),
+            Self::Release => f.write_str("Release"),
+            Self::Close {
+                last: _,
+                code,
+                reason,
+            } => write!(f, "Close({code} {reason:?})"),
+            Self::Terminate => f.write_str("Terminate"),
+        }
+    }
 }

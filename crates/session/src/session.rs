@@ -231,9 +231,7 @@ impl Session {
         *fresh = false;
         let grants = grants.clone();
         match command {
-            Command::Refresh { token } => {
-                self.ask(id, Request::Refresh(Secret::new(token)), Kind::Refresh, out)
-            }
+            Command::Refresh { token } => self.ask(id, Request::Refresh(token), Kind::Refresh, out),
             Command::Join(requests) => self.handle_join(id, requests, form, &grants, out),
             command => match check(&grants, &command) {
                 Ok(()) => self.ask(id, Request::Command(command), Kind::Other, out),
@@ -298,6 +296,9 @@ impl Session {
         if matches!(self.state, State::Closed) {
             return;
         }
+        if result.is_ok() {
+            self.budget.accepted();
+        }
         let Call { id, kind, .. } = call;
         match (kind, result) {
             (Kind::Authenticate, result) => {
@@ -311,10 +312,6 @@ impl Session {
             }
             (Kind::Join { form, refused }, Ok(Outcome::Reply(Reply::Joined(rooms)))) => {
                 complete_join(id.as_ref(), rooms, form, refused, out);
-            }
-            (Kind::Join { .. }, Err(refusal)) => {
-                refuse(id.as_ref(), &refusal, out);
-                out.push(Output::Release);
             }
             (_, Ok(Outcome::Reply(reply))) => send_reply(id.as_ref(), &reply, JoinForm::One, out),
             (_, Err(refusal)) => self.refuse(id.as_ref(), &refusal, out),

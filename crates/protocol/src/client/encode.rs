@@ -77,8 +77,8 @@ fn command(command: &Command, form: JoinForm) -> Text {
             text
         }
         Command::Refresh { token } => {
-            let mut text = Text::message("auth:refresh", token.len() + 96);
-            text.string("token", token);
+            let mut text = Text::message("auth:refresh", token.reveal().len() + 96);
+            text.string("token", token.reveal());
             text
         }
     }

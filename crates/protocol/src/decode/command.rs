@@ -1,7 +1,8 @@
 //! Each type of message that a client may send, and the fields it reads.
 
 use nuncio_model::{
-    Body, CallId, Command, HistoryQuery, JoinRequest, PublishRequest, Refusal, RoomLimits, Typing,
+    Body, CallId, Command, HistoryQuery, JoinRequest, PublishRequest, Refusal, RoomLimits, Secret,
+    Typing,
 };
 
 use super::field::{self, Wrong};
@@ -46,7 +47,7 @@ pub(crate) fn of_type(
         "ping" => return Ok(Incoming::Ping { id }),
         "room:join" => return join(fields, id),
         "auth:refresh" => Command::Refresh {
-            token: fields.required(Key::Token, field::secret)?,
+            token: Secret::new(fields.required(Key::Token, field::secret)?),
         },
         "room:leave" => Command::Leave(fields.required(Key::RoomId, field::room)?),
         "chat:message" => Command::Publish(chat(fields)?),
