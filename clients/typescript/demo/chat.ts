@@ -63,7 +63,7 @@ export class Chat {
   }
 
   #refused(conversation: Conversation, error: NuncioError): void {
-    this.#sidebar.showError(`${conversation.id}: ${error.message}`);
+    this.#sidebar.showError(error.message);
     this.#remove(conversation);
   }
 
@@ -208,7 +208,7 @@ export class Chat {
     if (before <= 1 || !conversation.room) return;
     const { room, timeline } = conversation;
     const button = element("button", { type: "button", text: "Show earlier messages", testId: "earlier" });
-    const row = element("li", { class: "earlier" }, button);
+    const row = element("div", { class: "earlier" }, button);
     timeline.element.prepend(row);
     button.onclick = async () => {
       button.disabled = true;

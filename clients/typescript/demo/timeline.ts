@@ -26,7 +26,7 @@ const NEAR_END = 80;
 
 /** The messages of one conversation: what the server has ordered, then what waits to be sent. */
 export class Timeline {
-  readonly element = element("ol", {
+  readonly element = element("div", {
     class: "timeline",
     testId: "messages",
     role: "log",
@@ -37,8 +37,8 @@ export class Timeline {
   /** Called when something new lies below what is seen. */
   onBelow: () => void = () => {};
   readonly #entries = new WeakMap<Element, Entry>();
-  readonly #pending: HTMLLIElement[] = [];
-  readonly #ids = new Map<string, HTMLLIElement>();
+  readonly #pending: HTMLElement[] = [];
+  readonly #ids = new Map<string, HTMLElement>();
 
   constructor(label: string) {
     this.element.setAttribute("aria-label", label);
@@ -57,7 +57,7 @@ export class Timeline {
   }
 
   /** Puts a message of the user's own at the end; it waits for `confirm` or `fail`. */
-  addPending(entry: Entry): HTMLLIElement {
+  addPending(entry: Entry): HTMLElement {
     const row = this.#row(entry);
     this.#pending.push(row);
     this.#place(row, undefined);
@@ -66,7 +66,7 @@ export class Timeline {
   }
 
   /** The server has stored a message that was pending: it gets its place, its id and its tick. */
-  confirm(row: HTMLLIElement, stored: { id?: string; seq?: number; ts: number }): void {
+  confirm(row: HTMLElement, stored: { id?: string; seq?: number; ts: number }): void {
     const waits = this.#pending.indexOf(row);
     if (stored.id !== undefined && !this.#ids.has(stored.id)) this.#name(row, stored.id);
     this.#mark(row, "sent");
@@ -81,7 +81,7 @@ export class Timeline {
   }
 
   /** A message was not stored; `again` sends it once more. */
-  fail(row: HTMLLIElement, reason: string, again: () => void): void {
+  fail(row: HTMLElement, reason: string, again: () => void): void {
     const waits = this.#pending.indexOf(row);
     if (waits >= 0) this.#pending.splice(waits, 1);
     this.#mark(row, "failed");
@@ -125,12 +125,12 @@ export class Timeline {
     this.element.scrollTop = this.element.scrollHeight;
   }
 
-  #row(entry: Entry): HTMLLIElement {
+  #row(entry: Entry): HTMLElement {
     const tick = element("span", { class: "tick", testId: "tick", role: "img" });
     const meta = element("span", { class: "meta" }, timeOf(entry.ts), ...(entry.mine ? [tick] : []));
     const text = element("span", { class: "text", testId: "message-text", text: entry.text, dir: "auto" });
     const row = element(
-      "li",
+      "div",
       { class: entry.mine ? "message mine" : "message", testId: "message" },
       ...(entry.mine ? [] : [avatar(entry.author)]),
       element(
@@ -148,12 +148,12 @@ export class Timeline {
     return row;
   }
 
-  #name(row: HTMLLIElement, id: string): void {
+  #name(row: HTMLElement, id: string): void {
     row.dataset["id"] = id;
     this.#ids.set(id, row);
   }
 
-  #mark(row: HTMLLIElement, status: Status): void {
+  #mark(row: HTMLElement, status: Status): void {
     row.dataset["status"] = status;
     const tick = row.querySelector(".tick");
     if (!tick) return;
@@ -161,7 +161,7 @@ export class Timeline {
     tick.setAttribute("aria-label", { pending: "Sending", sent: "Stored by the server", failed: "Not sent" }[status]);
   }
 
-  #place(row: HTMLLIElement, before: Element | undefined): void {
+  #place(row: HTMLElement, before: Element | undefined): void {
     this.element.insertBefore(row, before ?? null);
     this.#beginDay(row);
     this.#group(row);
@@ -169,14 +169,14 @@ export class Timeline {
   }
 
   /** Sets a day's name above its first message. */
-  #beginDay(row: HTMLLIElement): void {
+  #beginDay(row: HTMLElement): void {
     const entry = this.#entries.get(row)!;
     let before = row.previousElementSibling;
     while (before && !this.#entries.has(before)) before = before.previousElementSibling;
     const earlier = before && this.#entries.get(before);
     const name = dayOf(entry.ts);
     if (earlier ? dayOf(earlier.ts) !== name : name !== dayOf(Date.now())) {
-      this.element.insertBefore(element("li", { class: "day", text: name }), row);
+      this.element.insertBefore(element("div", { class: "day", text: name }), row);
     }
   }
 
@@ -205,8 +205,8 @@ export class Timeline {
   }
 }
 
-function divider(kind: DividerKind, text: string): HTMLLIElement {
-  const row = element("li", { class: `divider ${kind}`, testId: "divider", role: "separator" }, element("span", { text }));
+function divider(kind: DividerKind, text: string): HTMLElement {
+  const row = element("div", { class: `divider ${kind}`, testId: "divider" }, element("span", { text }));
   row.dataset["kind"] = kind;
   return row;
 }
