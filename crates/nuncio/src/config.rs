@@ -30,7 +30,7 @@ pub use sections::{
     LogConfig, LogFormat, MetricsConfig, PresenceConfig, RoomRules, ServerConfig, StoreConfig,
     TlsConfig,
 };
-pub use setting::{ByteSize, Wrong};
+pub use setting::{ByteSize, Wrong, parse_duration};
 pub use source::Sources;
 
 pub(crate) use setting::{Setting, text_settings};

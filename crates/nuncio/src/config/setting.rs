@@ -151,7 +151,7 @@ impl Setting for Duration {
         let duration = match value {
             Value::Integer(seconds) => u64::try_from(*seconds).ok().map(Self::from_secs),
             Value::Float(seconds) => Self::try_from_secs_f64(*seconds).ok(),
-            Value::String(text) => parse_duration(text),
+            Value::String(text) => duration_of(text),
             _ => None,
         };
         duration.filter(|duration| *duration <= DURATION_MAX).ok_or_else(|| {
@@ -167,8 +167,15 @@ impl Setting for Duration {
     }
 }
 
-/// Reads `500ms`, `30s`, `5m`, `24h`, `7d`; a number alone is seconds.
-pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
+/// Reads a duration as the configuration has it: `500ms`, `30s`, `5m`, `24h`, `7d`; a number alone is seconds.
+///
+/// # Errors
+/// [`Wrong`], for another text and for more than ten years.
+pub fn parse_duration(text: &str) -> Result<Duration, Wrong> {
+    Setting::from_text(text)
+}
+
+fn duration_of(text: &str) -> Option<Duration> {
     let (digits, unit) = split_unit(text);
     let unit = match unit {
         "" => "s",
