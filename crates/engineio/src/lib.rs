@@ -6,7 +6,7 @@
 //! [`server::Connection::poll_output`] says.
 //!
 //! - [`packet`] and [`payload`]: the encodings, the same for both roles;
-//! - [`handshake`]: the query of a request, the checks, the error bodies, the OPEN packet;
+//! - [`query`] and [`handshake`]: the query of a request and its checks; the error bodies, the OPEN packet;
 //! - [`server`]: one connection as the server sees it;
 //! - [`client`]: one connection as the client sees it, in protocol v4.
 //!
@@ -69,8 +69,10 @@ mod heartbeat;
 pub mod packet;
 pub mod payload;
 mod polling;
+pub mod query;
 pub mod server;
 
 pub use config::{Config, Transport, Transports};
-pub use handshake::{Method, Query, RequestError, RequestKind, Response, Route, Session};
+pub use handshake::{RequestError, Response};
 pub use packet::{BinarySupport, Frame, Message, Packet, PacketError, Protocol};
+pub use query::{Method, Query, RequestKind, Route, Session};

@@ -1,5 +1,7 @@
 //! The server's side of one Engine.IO connection.
 
+mod output;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
@@ -7,11 +9,14 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use crate::config::{Config, Transport};
-use crate::handshake::{Open, RequestError, Response, Session};
+use crate::handshake::{Open, RequestError, Response};
 use crate::heartbeat::{Beat, Heartbeat, Sign};
-use crate::packet::{BinarySupport, Frame, Message, Packet, PacketError, Protocol};
+use crate::packet::{BinarySupport, Frame, Packet, PacketError, Protocol};
 use crate::payload::{Content, Packets};
 use crate::polling::{self, Polling, Probe};
+use crate::query::Session;
+
+pub use output::{Close, CloseReason, Output, RequestId, SendError, SocketEnd, SocketId};
 
 /// One Engine.IO connection, from the handshake to its end, over polling, WebSocket and the upgrade between them.
 ///
@@ -49,96 +54,6 @@ enum Link {
     Polling(Box<Polling>),
     WebSocket(SocketId),
     Closed,
-}
-
-/// The driver's name for a GET or POST of this connection. Any number not in use by another pending request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct RequestId(pub u64);
-
-/// The connection's name for one of its WebSockets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct SocketId(u32);
-
-/// What the driver has to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Output {
-    /// Hand a message to the application.
-    Message(Message),
-    /// Answer an HTTP request.
-    Respond {
-        /// The request to answer.
-        request: RequestId,
-        /// The answer.
-        response: Response,
-    },
-    /// Send a WebSocket message. The frame is ready for the wire.
-    Send {
-        /// The WebSocket to send it on.
-        socket: SocketId,
-        /// The message.
-        frame: Frame,
-    },
-    /// Close a WebSocket, without a close code as the reference does, after what was sent on it before.
-    CloseSocket {
-        /// The WebSocket to close.
-        socket: SocketId,
-    },
-    /// The WebSocket is the transport from here on: everything queued follows as [`Output::Send`].
-    Upgraded {
-        /// The new transport.
-        socket: SocketId,
-    },
-    /// The connection is over: forget its sid. Responses and closes of its sockets came before.
-    Closed(CloseReason),
-}
-
-/// Why a connection ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CloseReason {
-    /// A request was cut off, two of the same kind overlapped, or the heartbeat went the wrong way.
-    TransportError,
-    /// The client closed it.
-    TransportClose,
-    /// The client was silent for too long.
-    PingTimeout,
-    /// The client sent something that is no packet.
-    ParseError,
-    /// [`Connection::close`] was called.
-    ForcedClose,
-}
-
-/// How [`Connection::close`] treats what is still queued.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Close {
-    /// Waits for the client to fetch it, at most [`Config::close_timeout`].
-    Flush,
-    /// Drops it.
-    Discard,
-}
-
-/// How a WebSocket ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SocketEnd {
-    /// With a closing handshake, or the TCP connection was closed.
-    Closed,
-    /// By an error: a protocol violation, a reset.
-    Failed,
-}
-
-/// Why [`Connection::send`] did not take a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum SendError {
-    /// The connection is closed or closing.
-    #[error("the connection is closed")]
-    Closed,
-    /// The client does not poll fast enough.
-    #[error("{bytes} bytes wait for a poll, at most {max} may")]
-    QueueFull {
-        /// Bytes that wait already.
-        bytes: usize,
-        /// The bound, [`Config::queue_bytes_max`].
-        max: usize,
-    },
 }
 
 impl Connection {
@@ -467,7 +382,7 @@ impl Connection {
         }
     }
 
-    /// What [`Query::check`](crate::handshake::Query::check) must know; `None` once closed.
+    /// What [`Query::check`](crate::Query::check) must know; `None` once closed.
     pub fn session(&self) -> Option<Session> {
         let transport = match self.link {
             Link::Polling(_) => Transport::Polling,
@@ -699,19 +614,6 @@ impl Connection {
     }
 }
 
-impl CloseReason {
-    /// The reference server's words, which applications know from `disconnect` handlers.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::TransportError => "transport error",
-            Self::TransportClose => "transport close",
-            Self::PingTimeout => "ping timeout",
-            Self::ParseError => "parse error",
-            Self::ForcedClose => "forced close",
-        }
-    }
-}
-
 /// Packets that mean something on polling only: the WebSocket's own close takes the place of the close packet.
 fn is_released_by_socket(frame: &Frame) -> bool {
     matches!(frame, Frame::Text(text) if text == "1" || text == "6")
@@ -719,3 +621,42 @@ fn is_released_by_socket(frame: &Frame) -> bool {
 
 /// The text of the ping and pong that test a new transport.
 const PROBE: &[u8] = b"probe";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_connection_holds_no_memory_beside_itself() {
+        let (mut connection, socket) = upgraded();
+
+        connection.handle_frame(start(), socket, Frame::Text(Bytes::from_static(b"4hello")));
+        while connection.poll_output().is_some() {}
+
+        assert_eq!(connection.outputs.capacity(), 0);
+        assert!(
+            matches!(connection.link, Link::WebSocket(_)),
+            "the boxed part is gone"
+        );
+    }
+
+    fn upgraded() -> (Connection, SocketId) {
+        let (config, binary) = (Arc::new(Config::default()), BinarySupport::Bytes);
+        let mut connection =
+            Connection::polling(start(), config, "sid", Protocol::V4, binary, RequestId(0));
+        while connection.poll_output().is_some() {}
+        let socket = connection
+            .handle_websocket(start())
+            .expect("the first one is wanted");
+        connection.handle_frame(start(), socket, Frame::Text(Bytes::from_static(b"5")));
+        (connection, socket)
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "an Instant cannot be made otherwise"
+    )]
+    fn start() -> Instant {
+        Instant::now()
+    }
+}

@@ -410,6 +410,22 @@ fn a_namespace_takes_its_acknowledgements_with_it() {
 }
 
 #[test]
+fn the_acknowledgements_of_other_namespaces_stay() {
+    let mut peer = Peer::joined();
+    peer.join("/custom");
+    let deadline = peer.now + Duration::from_millis(100);
+    for namespace in [Namespace::MAIN, Namespace::new("/custom")] {
+        peer.connection.expect_ack(&namespace, 1, Some(deadline));
+    }
+
+    peer.text("1/custom,");
+    peer.seen();
+    peer.pass(100);
+
+    assert_eq!(peer.seen(), [Seen::AckTimeout("/".into(), 1)]);
+}
+
+#[test]
 fn one_connection_has_so_many_namespaces_only() {
     let mut config = Config::default();
     config.limits.namespaces_max = 2;
