@@ -1,2 +1,117 @@
-//! The `nuncio` binary.
-fn main() {}
+//! The `nuncio` binary: the server, and what belongs to running one.
+
+mod bench;
+mod check_config;
+mod file_limit;
+mod log;
+mod serve;
+mod settings;
+mod token;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use nuncio::config::Problems;
+
+// The platform's allocator costs half as much again per delivery, and keeps more memory.
+#[cfg(feature = "jemalloc")]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// A real-time messaging server: rooms over WebSocket, with order and replay.
+///
+/// Without a command it serves. Without a configuration file and without secrets that is a demo on this machine: open the address that it
+/// prints in two tabs of a browser, and chat.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
+struct Cli {
+    #[command(flatten)]
+    settings: settings::SettingsArgs,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve until a signal ends it (the default).
+    Serve(serve::ServeArgs),
+    /// Say what is wrong with the configuration, or what holds.
+    CheckConfig(check_config::CheckConfigArgs),
+    /// Mint a token for development.
+    Token(token::TokenArgs),
+    /// Measure what a server costs.
+    Bench(bench::BenchArgs),
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  nuncio                                    the demo, at http://127.0.0.1:8080
+  nuncio --config nuncio.toml               serve with this configuration
+  nuncio --set limits.message_bytes=1MiB    change one key
+  NUNCIO_LIMITS_MESSAGE_BYTES=1MiB nuncio   the same by a variable
+  nuncio check-config                       what holds, with the secrets hidden
+  nuncio token --user ann --room 'chat:*'   a token for one hour, for scripts
+
+All keys: docs/configuration.md, or nuncio check-config --reference";
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let ended = match cli.command {
+        None => serve::run(&cli.settings),
+        Some(Command::Serve(args)) => serve::run(&args.settings),
+        Some(Command::CheckConfig(args)) => check_config::run(&args),
+        Some(Command::Token(args)) => token::run(&args),
+        Some(Command::Bench(args)) => bench::run(args),
+    };
+    ended.map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS)
+}
+
+/// Says what went wrong. 2 means that the configuration or the command line is at fault, as with clap's own errors; 1 anything else.
+fn failed(error: &anyhow::Error) -> ExitCode {
+    eprintln!("nuncio: {error:#}");
+    if error.is::<Problems>() {
+        ExitCode::from(2)
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// Writes to standard output. A reader that has gone away, as `head` does, is no error.
+fn print(text: &str) -> Result<()> {
+    use std::io::{ErrorKind, Write as _};
+
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn without_a_command_it_serves_with_the_flags_given() {
+        let cli = Cli::parse_from([
+            "nuncio",
+            "--listen",
+            "127.0.0.1:9",
+            "--set",
+            "server.echo=true",
+        ]);
+
+        assert!(cli.command.is_none());
+        assert_eq!(
+            cli.settings.flags(),
+            ["server.echo=true", "server.listen=127.0.0.1:9"]
+        );
+    }
+}

@@ -1,0 +1,66 @@
+//! `nuncio serve`: the server itself.
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+use nuncio::Server;
+use nuncio::config::{CheckedConfig, Mode};
+use tracing::info;
+
+use crate::settings::SettingsArgs;
+use crate::{file_limit, log, print};
+
+/// The arguments of `nuncio serve`.
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    #[command(flatten)]
+    pub(crate) settings: SettingsArgs,
+}
+
+/// Serves until a signal ends it.
+///
+/// # Errors
+/// What is wrong with the configuration, or why the server cannot start.
+pub(crate) fn run(settings: &SettingsArgs) -> Result<()> {
+    let (config, file) = settings.load()?;
+    let config = config.check()?;
+    log::start(&config.config.log)?;
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        config = file.map(|file| file.display().to_string()),
+        workers = config.workers,
+        open_files_max = file_limit::raise(),
+        "nuncio starts"
+    );
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(config.workers)
+        .enable_all()
+        .build()
+        .context("the runtime cannot start")?
+        .block_on(serve(config))
+}
+
+async fn serve(config: CheckedConfig) -> Result<()> {
+    let mode = config.config.mode();
+    let path = config.config.server.path.clone();
+    let (web, websocket) = match config.tls {
+        Some(_) => ("https", "wss"),
+        None => ("http", "ws"),
+    };
+    let server = Server::bind(config).await?;
+    let address = server.address()?;
+    info!("listening on {websocket}://{address}{path}");
+    if mode == Mode::Demo {
+        print(&demo_notice(&format!("{web}://{address}/")))?;
+    }
+    Ok(server.run().await?)
+}
+
+fn demo_notice(url: &str) -> String {
+    format!(
+        "nuncio is ready: open {url} in two tabs and chat.\n\
+         \n\
+         This is the demo: whoever reaches it gets a token for any name and may do everything, so it listens on this machine only.\n\
+         For more than a demo, give it a secret and say what is granted: docs/configuration.md.\n\
+         For scripts: nuncio token --user ann\n"
+    )
+}
