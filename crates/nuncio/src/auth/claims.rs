@@ -164,18 +164,16 @@ impl Header {
     }
 }
 
+/// The first second that JSON cannot tell from the next in every language: 2^53. A leeway added to an earlier one never overflows.
+const SECONDS_END: f64 = 9_007_199_254_740_992.0;
+
 /// A NumericDate (RFC 7519 §2) may have a fraction, which is dropped; one before the epoch or beyond all clocks is an error.
 fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     let Some(number) = Option::<serde_json::Number>::deserialize(deserializer)? else {
         return Ok(None);
     };
-    if let Some(seconds) = number.as_u64() {
-        return Ok(Some(seconds));
-    }
     match number.as_f64() {
-        Some(seconds) if (0.0..9_007_199_254_740_992.0).contains(&seconds) => {
-            Ok(Some(seconds as u64))
-        }
+        Some(seconds) if (0.0..SECONDS_END).contains(&seconds) => Ok(Some(seconds as u64)),
         Some(_) | None => Err(D::Error::custom(format!(
             "{number} is no time in seconds since 1970"
         ))),
