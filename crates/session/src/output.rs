@@ -40,7 +40,6 @@ impl fmt::Debug for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Send(text) => write!(f, "Send({} bytes)", text.len()),
-            Self::Refuse(code, _) => write!(f, "Refuse({})", code.as_str()),
             Self::Refuse(code, text) => {
                 write!(f, "Refuse({}, {} bytes)", code.as_str(), text.len())
             }

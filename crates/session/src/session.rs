@@ -709,3 +709,15 @@ fn send_replay(joined: &Joined, out: &mut Vec<Output>) {
             .map(|publication| Output::Send(encode::publication(publication))),
     );
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_session_costs_at_most_144_bytes() {
+        let bytes = size_of::<Session>();
+
+        assert!(bytes <= 144, "{bytes}");
+    }
+}
