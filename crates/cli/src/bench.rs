@@ -14,6 +14,7 @@ mod durable;
 mod fanout;
 mod flight;
 mod idle;
+mod load;
 mod process;
 mod report;
 mod server;

@@ -18,7 +18,7 @@ use super::report::{self, Format, Machine};
 use super::server::{History, Server, ServerArgs, Terms};
 use super::statistics::quantile;
 use super::swarm::{Entry, STALL_MAX, Swarm};
-use super::token;
+use super::token::Tokens;
 
 #[derive(Debug, Args)]
 pub(crate) struct DurableArgs {
@@ -63,27 +63,22 @@ pub(crate) fn run(args: &DurableArgs, format: Format) -> Result<()> {
 
 fn measure(server: &Server, args: &DurableArgs) -> Result<(Figures, Figures)> {
     let publishers = args.publishers as usize;
-    let own = match args.server.token {
-        Some(_) => Vec::new(),
-        None => token::fetch(server.address, publishers, || {})?,
-    };
+    let tokens = Tokens::obtain(
+        args.server.token.as_deref(),
+        server.address,
+        publishers,
+        || {},
+    )?;
     let rooms: Vec<String> = (0..args.rooms.unwrap_or(args.publishers))
         .map(|room| format!("bench-{room}"))
         .collect();
     let room = |publisher: usize| rooms[publisher % rooms.len()].as_str();
     let mut swarm = Swarm::new(server.address)?;
-    let token = |publisher: usize| {
-        own.get(publisher)
-            .or(args.server.token.as_ref())
-            .map(String::as_str)
-    };
-    swarm.open(
-        (0..publishers).map(|publisher| Entry {
-            token: token(publisher),
-            room: room(publisher),
-        }),
-        || {},
-    )?;
+    let entries = (0..publishers).map(|publisher| Entry {
+        token: tokens.of(publisher),
+        room: room(publisher),
+    });
+    swarm.open(entries, || {})?;
 
     let span = Duration::try_from_secs_f64(args.seconds).context("--seconds")?;
     let bar = report::progress(2)?;

@@ -4,22 +4,18 @@
 //! in turns first; what counts is the median of the ratios within the rounds. See [`rounds_that_count`] for those that do not.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use indicatif::ProgressBar;
 use serde::Serialize;
 
-use super::arrival::Arrival;
-use super::call;
-use super::flight::Flight;
-use super::process::{cores, cpu_time, pin, raise_open_files};
+use super::load::{Admission, LoadPlan, Sample};
+use super::process::{cores, pin, raise_open_files};
 use super::report::{self, Format, Machine};
-use super::server::{History, Server, ServerArgs, Subject, Terms};
+use super::server::{History, ServerArgs, Subject, Terms};
 use super::statistics::{Quartiles, rounds_that_count};
-use super::swarm::{Entry, STALL_MAX, Swarm};
-use super::token;
 
 #[derive(Debug, Args)]
 pub(crate) struct FanoutArgs {
@@ -127,33 +123,37 @@ impl Comparison {
         cores: Cores,
         bar: &ProgressBar,
     ) -> Result<Round> {
-        let measure = |subject: &Subject, tokens| {
-            let name = if matches!(tokens, Tokens::None) {
-                self.floor_name
-            } else {
-                "server"
-            };
+        let load = LoadPlan {
+            members: args.members as usize,
+            content_bytes: args.content_bytes,
+            window: self.window,
+            publishers: args.publishers as usize,
+            span: Duration::try_from_secs_f64(args.seconds).context("--seconds")?,
+        };
+        let measure = |name: &str, subject: &Subject, admission| {
             bar.set_message(format!("{name}, {} in flight", self.window));
-            let sample = measure(subject, tokens, args, self.window, cores)
+            let sample = measure(subject, admission, &load, cores)
                 .with_context(|| format!("measuring the {name}"));
             bar.inc(1);
             sample
         };
-        let tokens = args
-            .server
-            .token
-            .as_deref()
-            .map_or(Tokens::FromDemo, Tokens::Shared);
+        let floor = || measure(self.floor_name, &self.floor, Admission::Free);
+        let server = || {
+            measure(
+                "server",
+                &self.server,
+                Admission::Token(args.server.token.as_deref()),
+            )
+        };
         if number.is_multiple_of(2) {
-            let floor = measure(&self.floor, Tokens::None)?;
             Ok(Round {
-                floor,
-                server: measure(&self.server, tokens)?,
+                floor: floor()?,
+                server: server()?,
             })
         } else {
-            let server = measure(&self.server, tokens)?;
+            let server = server()?;
             Ok(Round {
-                floor: measure(&self.floor, Tokens::None)?,
+                floor: floor()?,
                 server,
             })
         }
@@ -190,27 +190,28 @@ impl Comparison {
     }
 }
 
-/// Where the members' tokens come from.
-#[derive(Debug, Clone, Copy)]
-enum Tokens<'a> {
-    /// A floor asks for none.
-    None,
-    /// One for all.
-    Shared(&'a str),
-    /// One user for each member.
-    FromDemo,
-}
-
 #[derive(Debug, Clone, Copy)]
 struct Round {
     floor: Sample,
     server: Sample,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Sample {
-    us_per_delivery: f64,
-    deliveries_per_second: f64,
+/// Starts a fresh server, or finds the running one, and measures it.
+fn measure(
+    subject: &Subject,
+    admission: Admission<'_>,
+    load: &LoadPlan,
+    cores: Cores,
+) -> Result<Sample> {
+    let folder = std::env::temp_dir();
+    let terms = Terms {
+        history: History::Memory,
+        folder: &folder,
+        core: cores.server,
+    };
+    let server = subject.start(&terms)?;
+    load.measure(&server, admission)
+        .map_err(|failure| server.explain(failure))
 }
 
 /// The core of the server; the generator has another. `None` on a machine with one.
@@ -226,136 +227,6 @@ impl Cores {
         }
         pin(1)?;
         Ok(Self { server: Some(0) })
-    }
-}
-
-fn measure(
-    subject: &Subject,
-    tokens: Tokens<'_>,
-    args: &FanoutArgs,
-    window: u32,
-    cores: Cores,
-) -> Result<Sample> {
-    let folder = std::env::temp_dir();
-    let server = subject.start(&Terms {
-        history: History::Memory,
-        folder: &folder,
-        core: cores.server,
-    })?;
-    measure_server(&server, tokens, args, window).map_err(|failure| server.explain(failure))
-}
-
-fn measure_server(
-    server: &Server,
-    tokens: Tokens<'_>,
-    args: &FanoutArgs,
-    window: u32,
-) -> Result<Sample> {
-    let members = args.members as usize;
-    let own = match tokens {
-        Tokens::FromDemo => token::fetch(server.address, members, || {})?,
-        Tokens::None | Tokens::Shared(_) => Vec::new(),
-    };
-    let shared = if let Tokens::Shared(token) = tokens {
-        Some(token)
-    } else {
-        None
-    };
-    let mut swarm = Swarm::new(server.address)?;
-    let entries = (0..members).map(|member| Entry {
-        token: own.get(member).map(String::as_str).or(shared),
-        room: ROOM,
-    });
-    swarm.open(entries, || {})?;
-
-    let span = Duration::try_from_secs_f64(args.seconds).context("--seconds")?;
-    let mut load = Load::new(swarm, args, window);
-    load.run(span / 5)?;
-    let (completed, cpu, start) = (
-        load.flight.completed(),
-        cpu_time(server.pid)?,
-        Instant::now(),
-    );
-    load.run(span)?;
-    let elapsed = start.elapsed();
-    let cpu = cpu_time(server.pid)? - cpu;
-    let deliveries = (load.flight.completed() - completed) as f64 * f64::from(args.members);
-    Ok(Sample {
-        us_per_delivery: cpu.as_secs_f64() * 1e6 / deliveries,
-        deliveries_per_second: deliveries / elapsed.as_secs_f64(),
-    })
-}
-
-/// Keeps the window full: whatever completed in one turn of the loop is published anew in one send per publisher.
-struct Load {
-    swarm: Swarm,
-    flight: Flight,
-    content: String,
-    /// What each publisher sends next.
-    frames: Vec<Vec<u8>>,
-}
-
-impl Load {
-    fn new(swarm: Swarm, args: &FanoutArgs, window: u32) -> Self {
-        Self {
-            flight: Flight::new(swarm.len(), window.into()),
-            swarm,
-            content: format!("\"{}\"", "x".repeat(args.content_bytes)),
-            frames: vec![Vec::new(); args.publishers as usize],
-        }
-    }
-
-    /// Publishes for `span`, then waits until everything has landed.
-    fn run(&mut self, span: Duration) -> Result<()> {
-        let start = Instant::now();
-        let mut last_progress = start;
-        loop {
-            if start.elapsed() < span {
-                self.publish()?;
-            } else if self.flight.is_landed() {
-                return Ok(());
-            }
-            let before = self.flight.completed();
-            let flight = &mut self.flight;
-            self.swarm.poll(
-                Duration::from_millis(100),
-                |member, arrival| match arrival {
-                    Arrival::Publication => flight.delivered(member),
-                    Arrival::Ack(_) => flight.acknowledged(),
-                    Arrival::AuthOk
-                    | Arrival::Ping(_)
-                    | Arrival::Close(_)
-                    | Arrival::Refused(_)
-                    | Arrival::Other => {}
-                },
-            )?;
-            if self.flight.completed() > before {
-                last_progress = Instant::now();
-            }
-            ensure!(
-                last_progress.elapsed() < STALL_MAX,
-                "the server fell silent with publishes in flight"
-            );
-        }
-    }
-
-    fn publish(&mut self) -> Result<()> {
-        while let Some(number) = self.flight.begin() {
-            let publisher = (number % self.frames.len() as u64) as usize;
-            call::push_publish(
-                &mut self.frames[publisher],
-                ROOM,
-                &self.content,
-                call::PUBLISH_ID_FIRST + number,
-            );
-        }
-        for (publisher, frames) in self.frames.iter_mut().enumerate() {
-            if !frames.is_empty() {
-                self.swarm.send(publisher, frames)?;
-                frames.clear();
-            }
-        }
-        Ok(())
     }
 }
 
@@ -459,5 +330,3 @@ fn beside_this_program(name: &str) -> Result<PathBuf> {
     let program = std::env::current_exe()?;
     Ok(program.parent().unwrap_or(Path::new(".")).join(name))
 }
-
-const ROOM: &str = "bench";

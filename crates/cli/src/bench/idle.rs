@@ -16,7 +16,7 @@ use super::report::{self, Format, Machine};
 use super::server::{History, Server, ServerArgs, Subject, Terms};
 use super::statistics::Quartiles;
 use super::swarm::{Entry, Swarm};
-use super::token;
+use super::token::Tokens;
 
 #[derive(Debug, Args)]
 pub(crate) struct IdleArgs {
@@ -88,21 +88,18 @@ fn measure(subject: &Subject, args: &IdleArgs, step: &Step<'_>) -> Result<Run> {
 
 fn measure_server(server: &Server, args: &IdleArgs, step: &Step<'_>) -> Result<Run> {
     step.say("tokens");
-    let own = match args.server.token {
-        Some(_) => Vec::new(),
-        None => token::fetch(server.address, args.to, || step.bar.inc(1))?,
-    };
-    let token = |client: usize| {
-        own.get(client)
-            .or(args.server.token.as_ref())
-            .map(String::as_str)
-    };
+    let tokens = Tokens::obtain(
+        args.server.token.as_deref(),
+        server.address,
+        args.to,
+        || step.bar.inc(1),
+    )?;
     let rooms: Vec<String> = (0..args.rooms)
         .map(|room| format!("bench-{room}"))
         .collect();
     let entries = |clients: std::ops::Range<usize>| {
         clients.map(|client| Entry {
-            token: token(client),
+            token: tokens.of(client),
             room: &rooms[client % rooms.len()],
         })
     };

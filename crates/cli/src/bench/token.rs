@@ -7,12 +7,43 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
-/// One token for each of `users` users named `bench-0`, `bench-1`, …, all over one connection, which ends with this call.
-pub(crate) fn fetch(
-    server: SocketAddr,
-    users: usize,
-    mut progress: impl FnMut(),
-) -> Result<Vec<String>> {
+/// What the clients of a load show to be let in.
+#[derive(Debug)]
+pub(crate) enum Tokens {
+    /// Nothing: a floor asks for none.
+    None,
+    /// One token for all.
+    Shared(String),
+    /// A user and a token for each.
+    Own(Vec<String>),
+}
+
+impl Tokens {
+    /// `shared` for all, or else one for each of `users` users named `bench-0`, `bench-1`, … from the server itself, over one
+    /// connection that ends with this call.
+    pub(crate) fn obtain(
+        shared: Option<&str>,
+        server: SocketAddr,
+        users: usize,
+        progress: impl FnMut(),
+    ) -> Result<Self> {
+        match shared {
+            Some(token) => Ok(Self::Shared(token.to_owned())),
+            None => fetch(server, users, progress).map(Self::Own),
+        }
+    }
+
+    /// The token of one client.
+    pub(crate) fn of(&self, client: usize) -> Option<&str> {
+        match self {
+            Self::None => None,
+            Self::Shared(token) => Some(token),
+            Self::Own(tokens) => tokens.get(client).map(String::as_str),
+        }
+    }
+}
+
+fn fetch(server: SocketAddr, users: usize, mut progress: impl FnMut()) -> Result<Vec<String>> {
     let stream = TcpStream::connect(server)?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
