@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use nuncio_model::{
     ErrorCode, HistoryQuery, JoinRequest, Joined, Json, Namespace, Now, Position, PresencePage,
-    Published, Push, RateLimits, Refusal, RoomName, SocketId, Status, Typing, UserId, quote,
+    Publication, Published, Push, RateLimits, Refusal, RoomName, SocketId, Status, Typing, UserId,
+    quote,
 };
 use parking_lot::Mutex;
 use smallvec::SmallVec;
@@ -15,7 +16,7 @@ use crate::broker::{Attached, Broker, Done, Page, RoomKey, Since, Submission};
 use crate::outbox::Sink;
 use crate::policy::Durability;
 use crate::registry::{Registry, UserKey};
-use crate::rooms::{Counts, Exit, Rooms};
+use crate::rooms::{Counts, Exit, NotEntered, Rooms};
 use crate::socket::Socket;
 
 /// The rooms, sockets and users of this process, and the brokers behind them. Called directly, from any thread; never waits.
@@ -34,6 +35,7 @@ pub struct Node<S> {
 struct Leaving {
     until: Instant,
     key: UserKey,
+    end: End,
     /// Rooms that the user is still in for the others, because its connection was lost.
     lost: Vec<RoomName>,
 }
@@ -130,14 +132,16 @@ impl<S: Sink> Node<S> {
         })
     }
 
-    /// Takes a socket out of its rooms and of the node, and says which rooms it was in.
+    /// Takes a socket out of its rooms and of the node, and says which rooms it was in. The second time it does nothing.
     pub fn disconnect(&self, socket: &Socket<S>, end: End, now: Now) -> Vec<RoomName> {
-        let memberships = socket.rooms.close();
+        let Some(memberships) = socket.rooms.close() else {
+            return Vec::new();
+        };
         let rooms: Vec<_> = memberships
             .iter()
             .map(|membership| membership.room.clone())
             .collect();
-        self.registry.remove(socket, &rooms);
+        let offline = self.registry.remove(socket, &rooms, end);
         let exit = match end {
             End::Ended => Exit::Left,
             End::Lost => Exit::Lost,
@@ -153,10 +157,14 @@ impl<S: Sink> Node<S> {
         } else {
             Vec::new()
         };
+        if let Some(rooms) = offline {
+            self.announce_offline(&socket.user_key(), &rooms);
+        }
         let until = now.instant + self.rooms.limits().presence_grace;
         self.leaving.lock().push_back(Leaving {
             until,
             key: socket.user_key(),
+            end,
             lost,
         });
         rooms
@@ -166,6 +174,8 @@ impl<S: Sink> Node<S> {
     ///
     /// The socket's outbox is held, so that what is published meanwhile waits behind the reply and the replay: the caller releases it once these are
     /// in the outbox.
+    ///
+    /// A room that the socket is in already gives what is asked for, up to where the socket has it; what follows goes on undisturbed.
     pub fn join(
         self: &Arc<Self>,
         socket: &Arc<Socket<S>>,
@@ -174,12 +184,16 @@ impl<S: Sink> Node<S> {
         now: Now,
         done: impl FnOnce(JoinOutcome) + Send + 'static,
     ) {
+        let has: SmallVec<[_; 1]> = requests
+            .iter()
+            .map(|request| self.has(socket, &request.room))
+            .collect();
         socket.outbox.hold();
         let gather = Arc::new(Gather::new(requests.len(), done));
         if requests.is_empty() {
             return gather.finish();
         }
-        for (index, request) in requests.into_iter().enumerate() {
+        for (index, (request, has)) in requests.into_iter().zip(has).enumerate() {
             let (node, socket, gather) = (self.clone(), socket.clone(), gather.clone());
             let JoinRequest {
                 room,
@@ -194,8 +208,8 @@ impl<S: Sink> Node<S> {
                 (None, None) => Since::Now,
             };
             let attached = move |attached: Result<Attached, Refusal>| {
-                let joined =
-                    attached.and_then(|attached| node.enter(&key, &socket, attached, rooms_max));
+                let joined = attached
+                    .and_then(|attached| node.enter(&key, &socket, attached, has, rooms_max));
                 gather.complete(index, joined.map_err(|refusal| (room, refusal)));
             };
             self.broker(&attach_to.room)
@@ -203,14 +217,21 @@ impl<S: Sink> Node<S> {
         }
     }
 
+    /// Up to where a socket has the publications of a room that it is in.
+    fn has(&self, socket: &Socket<S>, room: &RoomName) -> Option<Position> {
+        let is_in = socket.is_in(room);
+        is_in.then(|| self.rooms.settled(&socket.key_of(room.clone())))?
+    }
+
     fn enter(
         &self,
         key: &RoomKey,
         socket: &Arc<Socket<S>>,
         attached: Attached,
+        has: Option<Position>,
         rooms_max: usize,
     ) -> Result<Joined, Refusal> {
-        let joined = self.enter_room(key, socket, attached, rooms_max);
+        let joined = self.enter_room(key, socket, attached, has, rooms_max);
         if !matches!(&joined, Ok(Entered::New(_))) {
             self.detachments.lock().push(key.clone());
         }
@@ -224,29 +245,16 @@ impl<S: Sink> Node<S> {
         key: &RoomKey,
         socket: &Arc<Socket<S>>,
         attached: Attached,
+        has: Option<Position>,
         rooms_max: usize,
     ) -> Result<Entered, Refusal> {
-        let Attached {
-            position,
-            recovered,
-            replay,
-        } = attached;
         if socket.is_closed() {
-            return Err(Refusal::new(
-                ErrorCode::NotFound,
-                "the session ended while it joined",
-            ));
+            return Err(gone());
         }
         if socket.is_in(&key.room) {
-            let members = self.rooms.presence(key, None, 0).count;
-            return Ok(Entered::Already(Joined {
-                room: key.room.clone(),
-                position,
-                recovered: true,
-                members,
-                replay: Vec::new(),
-            }));
+            return Ok(Entered::Already(self.rejoined(key, attached, has)));
         }
+        let position = attached.position;
         if socket.rooms.len() >= rooms_max {
             let message = format!(
                 "room {} is one too many: a session may be in {rooms_max} rooms",
@@ -254,15 +262,15 @@ impl<S: Sink> Node<S> {
             );
             return Err(Refusal::new(ErrorCode::RoomLimit, message));
         }
-        let (members, announced) = self.rooms.enter(key, socket, position).map_err(|_| {
-            let max = self.rooms.limits().members_max;
-            Refusal::new(
-                ErrorCode::RoomLimit,
-                format!(
-                    "room {} has {max} members, as many as are allowed",
-                    quote(&key.room)
-                ),
-            )
+        let entered = self.rooms.enter(key, socket, position);
+        let (members, announced) = entered.map_err(|why| match why {
+            NotEntered::Gone => gone(),
+            NotEntered::Full => {
+                let max = self.rooms.limits().members_max;
+                let room = quote(&key.room);
+                let message = format!("room {room} has {max} members, as many as are allowed");
+                Refusal::new(ErrorCode::RoomLimit, message)
+            }
         })?;
         if announced {
             self.announce_online(key, socket);
@@ -270,10 +278,34 @@ impl<S: Sink> Node<S> {
         Ok(Entered::New(Joined {
             room: key.room.clone(),
             position,
-            recovered,
+            recovered: attached.recovered,
             members,
-            replay,
+            replay: attached.replay,
         }))
+    }
+
+    /// What a member is told that joins again. What is newer than it `has` waits in its outbox, and is not replayed. Nothing is known of what it has
+    /// when the join that made it a member was still under way: that join's reply is then the one to go by.
+    fn rejoined(&self, key: &RoomKey, attached: Attached, has: Option<Position>) -> Joined {
+        let Attached {
+            position,
+            recovered,
+            mut replay,
+        } = attached;
+        let is_had = |publication: &Arc<Publication>| {
+            has.is_some_and(|has| {
+                publication.position.epoch == has.epoch && publication.position.seq <= has.seq
+            })
+        };
+        let recovered = recovered && (has.is_some() || replay.is_empty());
+        replay.retain(is_had);
+        Joined {
+            room: key.room.clone(),
+            position: has.unwrap_or(position),
+            recovered,
+            members: self.rooms.presence(key, None, 0).count,
+            replay,
+        }
     }
 
     /// Leaves a room. Returns whether the socket was in it.
@@ -384,14 +416,14 @@ impl<S: Sink> Node<S> {
             if leaving.front().is_none_or(|first| first.until > now) {
                 return;
             }
-            let Some(Leaving { key, lost, .. }) = leaving.pop_front() else {
+            let Some(Leaving { key, end, lost, .. }) = leaving.pop_front() else {
                 return;
             };
             drop(leaving);
             for room in lost {
                 self.rooms.exit_lost(&key.in_room(room), &key.user);
             }
-            if let Some(rooms) = self.registry.left(&key) {
+            if let Some(rooms) = self.registry.left(&key, end) {
                 self.announce_offline(&key, &rooms);
             }
         }
@@ -455,6 +487,10 @@ impl<S: Sink> Node<S> {
             (Durability::Durable, None) | (Durability::Memory, _) => &self.memory,
         }
     }
+}
+
+fn gone() -> Refusal {
+    Refusal::new(ErrorCode::NotFound, "the session ended while it joined")
 }
 
 enum Entered {

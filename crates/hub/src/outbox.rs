@@ -74,6 +74,8 @@ struct State {
     written: u32,
     holds: u8,
     phase: Phase,
+    /// Whether the client itself asked for some of what waits.
+    asked: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,6 +94,8 @@ enum Phase {
 
 /// Buffers given to one vectored write.
 const BUFFERS_MAX: usize = 64;
+/// How much higher the bound is while something waits that the client asked for.
+const ASKED_FACTOR: u32 = 8;
 
 impl<S: Sink> Outbox<S> {
     /// An empty outbox. `home` says which flusher writes it; `bytes_max` is the bound for a slow reader.
@@ -106,6 +110,7 @@ impl<S: Sink> Outbox<S> {
             written: 0,
             holds: 0,
             phase: Phase::Idle,
+            asked: false,
         };
         Self {
             sink,
@@ -137,7 +142,7 @@ impl<S: Sink> Outbox<S> {
         }
         state.bytes += item.len() as u32;
         state.held.get_or_insert_default().push_back(item);
-        if state.bytes > state.bytes_max {
+        if state.is_over() {
             state.overflow();
         }
         Pushed::Waits
@@ -154,8 +159,12 @@ impl<S: Sink> Outbox<S> {
     }
 
     /// Queues an item of the conversation itself: a reply, a replayed message, a pong.
+    ///
+    /// While something waits that the client asked for, the bound is eight times as high: a history as large as the outbox is no sign of a slow reader.
     pub fn push_own(&self, item: Bytes) -> Pushed {
-        self.state.lock().push(item)
+        let mut state = self.state.lock();
+        state.asked = true;
+        state.push(item)
     }
 
     /// Makes what others cause wait, until [`release`](Self::release), behind what the conversation itself is about to say.
@@ -179,8 +188,10 @@ impl<S: Sink> Outbox<S> {
         let mut pushed = Pushed::Waits;
         for item in *held {
             state.bytes -= item.len() as u32;
-            if state.push(item) == Pushed::Due {
-                pushed = Pushed::Due;
+            match state.push(item) {
+                Pushed::Due => pushed = Pushed::Due,
+                Pushed::Waits => {}
+                Pushed::Dropped => return Pushed::Dropped,
             }
         }
         pushed
@@ -260,6 +271,7 @@ impl<S: Sink> Outbox<S> {
             items.push_back(item);
         }
         state.bytes -= taken as u32;
+        state.asked &= state.bytes > 0;
         taken
     }
 
@@ -345,7 +357,7 @@ impl State {
         }
         self.bytes += item.len() as u32;
         // One item larger than the bound still goes to a reader that keeps up.
-        if self.bytes > self.bytes_max && !self.queue.is_empty() {
+        if self.is_over() && !self.queue.is_empty() {
             self.overflow();
             return Pushed::Dropped;
         }
@@ -355,6 +367,11 @@ impl State {
             return Pushed::Due;
         }
         Pushed::Waits
+    }
+
+    const fn is_over(&self) -> bool {
+        let factor = if self.asked { ASKED_FACTOR } else { 1 };
+        self.bytes > self.bytes_max.saturating_mul(factor)
     }
 
     const fn takes_none(&self) -> bool {
@@ -385,6 +402,7 @@ impl State {
 
     fn advance(&mut self, written: usize) {
         self.bytes -= written as u32;
+        self.asked &= self.bytes > 0;
         let mut written = written + self.written as usize;
         while let Some(first) = self.queue.first() {
             if written < first.len() {
@@ -583,6 +601,66 @@ mod tests {
             outbox.poll_inbox(Waker::noop())[..],
             [Notice::Overflow]
         ));
+    }
+
+    #[test]
+    fn a_history_as_large_as_the_outbox_does_not_cut_a_fast_reader_off() {
+        let outbox = Outbox::new(Pipe::open(), 0, 10);
+
+        outbox.hold();
+        outbox.push_own(item("reply "));
+        for _ in 0..10 {
+            assert_eq!(outbox.push_own(item("abcdef ")), Pushed::Waits);
+        }
+        outbox.push(item("live"));
+        outbox.release();
+
+        assert_eq!(outbox.flush(), Flushed::Drained);
+        assert!(outbox.sink.text().ends_with("abcdef live"));
+        assert!(outbox.poll_inbox(Waker::noop()).is_empty());
+    }
+
+    #[test]
+    fn who_asks_and_does_not_read_is_cut_off_all_the_same() {
+        let outbox = Outbox::new(Pipe::open(), 0, 10);
+
+        for _ in 0..=16 {
+            outbox.push_own(item("abcde"));
+        }
+
+        assert!(matches!(
+            outbox.poll_inbox(Waker::noop())[..],
+            [Notice::Overflow]
+        ));
+    }
+
+    #[test]
+    fn once_all_is_read_the_bound_is_as_low_as_before() {
+        let outbox = Outbox::new(Pipe::open(), 0, 10);
+        outbox.push_own(item("reply"));
+        outbox.flush();
+
+        for _ in 0..3 {
+            outbox.push(item("abcde"));
+        }
+
+        assert!(matches!(
+            outbox.poll_inbox(Waker::noop())[..],
+            [Notice::Overflow]
+        ));
+    }
+
+    #[test]
+    fn an_overflow_while_held_items_are_released_drops_the_rest_of_them() {
+        let outbox = Outbox::new(Pipe::open(), 0, 2);
+        outbox.hold();
+        outbox.push(item("a"));
+        outbox.push(item("b"));
+        outbox.push_own(item("a reply much larger than the bound"));
+
+        assert_eq!(outbox.release(), Pushed::Dropped);
+
+        assert_eq!(outbox.bytes(), 0);
     }
 
     #[test]

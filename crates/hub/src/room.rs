@@ -24,7 +24,9 @@ pub(crate) struct Room<S> {
     users: BTreeMap<UserId, u32>,
     typists: Vec<Typist>,
     /// Whether the number of users changed since it was last announced.
-    pub(crate) count_changed: bool,
+    count_changed: bool,
+    /// Whether members were told a number last, and not names.
+    is_counted: bool,
 }
 
 /// What the fan-out reads of each member, side by side: 24 bytes.
@@ -77,6 +79,7 @@ impl<S: crate::outbox::Sink> Room<S> {
             users: BTreeMap::new(),
             typists: Vec::new(),
             count_changed: false,
+            is_counted: false,
         }
     }
 
@@ -226,6 +229,16 @@ impl<S: crate::outbox::Sink> Room<S> {
         true
     }
 
+    /// The number of users, when members are to be told: it changed, and is above `names_max`, or was when they were last told.
+    pub(crate) fn changed_count(&mut self, names_max: usize) -> Option<u64> {
+        let was_counted = self.is_counted;
+        let changed = std::mem::take(&mut self.count_changed);
+        if changed {
+            self.is_counted = self.users() > names_max as u64;
+        }
+        (changed && (was_counted || self.is_counted)).then(|| self.users())
+    }
+
     /// Users in the room, also those whose connection was lost a moment ago.
     pub(crate) fn users(&self) -> u64 {
         self.users.len() as u64
@@ -261,40 +274,47 @@ impl<S: crate::outbox::Sink> Room<S> {
         }
     }
 
-    /// Notes that someone types. `true` when that is news.
+    /// Notes that someone types. `true` when that is news: the user did not type in any of its sessions.
     pub(crate) fn typing_started(
         &mut self,
         socket: SocketId,
         user: &UserId,
         until: Instant,
     ) -> bool {
-        if let Some(typist) = self
-            .typists
-            .iter_mut()
-            .find(|typist| typist.socket == socket)
-        {
-            typist.until = until;
-            return false;
+        let news = !self.is_typing(user);
+        let mut typists = self.typists.iter_mut();
+        match typists.find(|typist| typist.socket == socket) {
+            Some(typist) => typist.until = until,
+            None => self.typists.push(Typist {
+                socket,
+                user: user.clone(),
+                until,
+            }),
         }
-        self.typists.push(Typist {
-            socket,
-            user: user.clone(),
-            until,
-        });
-        true
+        news
     }
 
-    /// Notes that a socket no longer types. `true` when that is news.
+    /// Notes that a socket no longer types. `true` when that is news: the user types in no other session.
     pub(crate) fn typing_stopped(&mut self, socket: SocketId) -> bool {
-        let before = self.typists.len();
-        self.typists.retain(|typist| typist.socket != socket);
-        self.typists.len() < before
+        let mut typists = self.typists.iter();
+        let Some(index) = typists.position(|typist| typist.socket == socket) else {
+            return false;
+        };
+        let stopped = self.typists.swap_remove(index);
+        !self.is_typing(&stopped.user)
     }
 
     /// Takes out those who have not typed for long enough.
     pub(crate) fn typing_expired(&mut self, now: Instant) -> Vec<(SocketId, UserId)> {
         let expired = self.typists.extract_if(.., |typist| typist.until <= now);
-        expired.map(|typist| (typist.socket, typist.user)).collect()
+        let mut expired: Vec<_> = expired.map(|typist| (typist.socket, typist.user)).collect();
+        expired.retain(|(_, user)| !self.is_typing(user));
+        expired.dedup_by(|one, other| one.1 == other.1);
+        expired
+    }
+
+    fn is_typing(&self, user: &UserId) -> bool {
+        self.typists.iter().any(|typist| typist.user == *user)
     }
 
     /// Whether a node may forget the room.

@@ -144,8 +144,17 @@ impl<S: Sink> Rooms<S> {
         }
     }
 
+    /// Hands over what waits in one room, and says up to where its members have it now.
+    pub(crate) fn settled(&self, key: &RoomKey) -> Option<Position> {
+        let (_, mut shard) = self.lock(key);
+        let room = shard.rooms.get_mut(key)?;
+        self.settle_room(room);
+        Some(room.position)
+    }
+
+    /// The flag is taken back under the lock and last: who finds it down may rely on everything being handed over.
     fn settle_shard(&self, index: usize) {
-        if !self.due[index].swap(false, Ordering::AcqRel) {
+        if !self.due[index].load(Ordering::Acquire) {
             return;
         }
         let mut shard = self.shards.at(index).lock();
@@ -155,6 +164,7 @@ impl<S: Sink> Rooms<S> {
                 self.settle_room(room);
             }
         }
+        self.due[index].store(false, Ordering::Release);
     }
 
     fn settle_room(&self, room: &mut Room<S>) {
@@ -215,21 +225,27 @@ impl<S: Sink> Rooms<S> {
         key: &RoomKey,
         socket: &Arc<Socket<S>>,
         position: Position,
-    ) -> Result<(u64, bool), Full> {
+    ) -> Result<(u64, bool), NotEntered> {
         let (index, mut shard) = self.lock(key);
         let room = shard
             .rooms
             .entry_ref(key)
             .or_insert_with(|| Room::new(position));
         if room.members() >= self.limits.members_max {
-            return Err(Full);
+            return Err(NotEntered::Full);
         }
         self.settle_room(room);
         room.position = position;
         let slot = room.add(socket.outbox.clone(), socket.id, socket.encoder);
+        if !socket.rooms.add(key.room.clone(), slot) {
+            room.remove(slot);
+            if room.is_empty() {
+                shard.rooms.remove(key);
+            }
+            return Err(NotEntered::Gone);
+        }
         let first = room.enter(&socket.user);
         let users = room.users();
-        socket.rooms.add(key.room.clone(), slot);
         let announced = first && self.announces_names(key, users);
         if announced {
             let joined = Push::Joined {
@@ -363,13 +379,11 @@ impl<S: Sink> Rooms<S> {
                     pushes.push((key.clone(), push, smallvec![socket]));
                 }
                 if counts == Counts::Announce
-                    && std::mem::take(&mut room.count_changed)
-                    && self.announces_count(key, room)
+                    && let Some(count) = room.changed_count(self.limits.presence_names_max)
+                    && self.policies.of(&key.room).presence
                 {
-                    let push = Push::PresenceCount {
-                        room: key.room.clone(),
-                        count: room.users(),
-                    };
+                    let room = key.room.clone();
+                    let push = Push::PresenceCount { room, count };
                     pushes.push((key.clone(), push, SmallVec::new()));
                 }
             }
@@ -383,10 +397,6 @@ impl<S: Sink> Rooms<S> {
                 );
             }
         }
-    }
-
-    fn announces_count(&self, key: &RoomKey, room: &Room<S>) -> bool {
-        self.policies.of(&key.room).presence && room.users() > self.limits.presence_names_max as u64
     }
 
     /// One page of a room's users.
@@ -451,9 +461,14 @@ pub(crate) enum Counts {
     Later,
 }
 
-/// The room has as many members as it may have.
+/// Why a socket was not taken in.
 #[derive(Debug)]
-pub(crate) struct Full;
+pub(crate) enum NotEntered {
+    /// The room has as many members as it may have.
+    Full,
+    /// The socket was disconnected while it joined.
+    Gone,
+}
 
 impl<S: Sink> Deliver for Rooms<S> {
     fn deliver(&self, publication: &Arc<Publication>) {

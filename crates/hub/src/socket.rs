@@ -88,10 +88,14 @@ impl Default for State {
 }
 
 impl Memberships {
-    /// Adds a room; a socket that was closed meanwhile takes none.
-    pub(crate) fn add(&self, room: RoomName, slot: u32) {
-        if let State::Open(rooms) = &mut *self.0.lock() {
-            rooms.push(Membership { room, slot });
+    /// Adds a room. `false` when the socket was closed meanwhile: nobody would take it out of the room again.
+    pub(crate) fn add(&self, room: RoomName, slot: u32) -> bool {
+        match &mut *self.0.lock() {
+            State::Open(rooms) => {
+                rooms.push(Membership { room, slot });
+                true
+            }
+            State::Closed => false,
         }
     }
 
@@ -107,11 +111,11 @@ impl Memberships {
         Some(rooms.swap_remove(index).slot)
     }
 
-    /// Takes all rooms out, for good.
-    pub(crate) fn close(&self) -> SmallVec<[Membership; 1]> {
+    /// Takes all rooms out, for good. `None` when that was done before.
+    pub(crate) fn close(&self) -> Option<SmallVec<[Membership; 1]>> {
         match std::mem::replace(&mut *self.0.lock(), State::Closed) {
-            State::Open(rooms) => rooms,
-            State::Closed => SmallVec::new(),
+            State::Open(rooms) => Some(rooms),
+            State::Closed => None,
         }
     }
 
