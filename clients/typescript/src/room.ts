@@ -31,8 +31,8 @@ export type RoomEvents<Content> = {
   joined: [RoomReply];
   /** What was missed is on its way: `missed` publications follow. */
   recovered: [missed: number];
-  /** Messages were lost between what was read and what comes next. */
-  gap: [reason: string];
+  /** Messages were lost between `from`, the last that was read, and `to`, where the room goes on. */
+  gap: [reason: string, from: Position | undefined, to: Position];
   /** The server ended the membership, or refused it on the way back. */
   removed: [code: string];
 };
@@ -188,8 +188,9 @@ export class Room<Events extends EventMap = EventMap, Content = unknown> extends
       const missed = this.#sequence.recover(at);
       if (missed > 0) this.dispatch("recovered", missed);
     } else {
+      const from = this.position;
       this.#sequence.skip(at);
-      this.dispatch("gap", at.reason ?? "history does not reach back far enough");
+      this.dispatch("gap", at.reason ?? "history does not reach back far enough", from, { epoch: at.epoch, seq: at.seq });
     }
   }
 
@@ -221,9 +222,10 @@ export class Room<Events extends EventMap = EventMap, Content = unknown> extends
     if (!this.joined) return [];
     let origin: Origin = "live";
     if ("seq" in message && message.seq !== undefined) {
+      const from = this.position;
       const verdict = this.#sequence.accept(message.seq, message.epoch);
       if (verdict === "repeated") return [];
-      if (verdict === "after-gap") this.dispatch("gap", "a number is missing");
+      if (verdict === "after-gap") this.dispatch("gap", "a number is missing", from, this.position!);
       origin = this.#sequence.origin(message.seq);
     }
     if (message.type === "event") return this.#dispatchEvent(message);

@@ -105,9 +105,10 @@ describe("a room", () => {
     const gap = vi.fn();
     room.on("gap", gap);
     line.push({ type: "room:position", roomId: "lobby", epoch: "e2", seq: 1, recovered: false, reason: "failover" });
-    expect(gap).toHaveBeenLastCalledWith("failover");
+    expect(gap).toHaveBeenLastCalledWith("failover", { epoch: "e1", seq: 4 }, { epoch: "e2", seq: 1 });
     line.push(chat(2));
     line.push(chat(4));
+    expect(gap).toHaveBeenLastCalledWith("a number is missing", { epoch: "e2", seq: 2 }, { epoch: "e2", seq: 4 });
     expect(gap).toHaveBeenCalledTimes(2);
   });
 

@@ -22,8 +22,8 @@ export class Nuncio {
   }
 
   static async start(): Promise<Nuncio> {
-    const program = process.env["NUNCIO_BIN"];
-    if (!program) throw new Error("NUNCIO_BIN must name the server's program");
+    const program = process.env["SERVER_BIN"];
+    if (!program) throw new Error("SERVER_BIN must name the server's program");
     const nuncio = new Nuncio(program, await mkdtemp(join(tmpdir(), "nuncio-test-")), await freePort());
     await nuncio.run().catch(async (error: unknown) => {
       await nuncio.end();

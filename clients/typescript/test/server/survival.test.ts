@@ -43,7 +43,7 @@ function reader(name: string): Reader {
     const list: { id: string; seq: number }[] = [];
     seen.set(id, list);
     client.room(id).on("chat:message", (message) => void list.push({ id: message.id, seq: message.seq }));
-    client.room(id).on("gap", (reason) => void gaps.push(`${id}: ${reason}`));
+    client.room(id).on("gap", (reason, from, to) => void gaps.push(`${name} in ${id}: ${reason}: ${JSON.stringify({ from, to })}`));
   }
   client.connect();
   return { client, seen, gaps, cut: () => socket?.terminate() };
