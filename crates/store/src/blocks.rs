@@ -32,15 +32,26 @@ impl Blocks {
         }
     }
 
+    /// The last `seq` in any block; 0 without blocks.
+    pub(crate) fn last_seq(&self) -> u64 {
+        let newest = self.whole.back().or(self.keys_only.back());
+        newest.map_or(0, Block::last_seq)
+    }
+
     /// Publications in whole blocks.
     pub(crate) const fn count(&self) -> u64 {
         self.count
     }
 
-    /// Takes the oldest whole block out when no publication in it is within the limits any more.
-    pub(crate) fn pop_trimmed(&mut self, limits: &HistoryLimits, now_ms: u64) -> Option<Block> {
+    /// Takes the oldest whole block out when no publication in it is within the limits any more, with so many that came after all blocks.
+    pub(crate) fn pop_trimmed(
+        &mut self,
+        limits: &HistoryLimits,
+        now_ms: u64,
+        after: u64,
+    ) -> Option<Block> {
         let oldest = self.whole.front()?;
-        let is_over = self.count - oldest.count >= limits.messages_max as u64
+        let is_over = self.count - oldest.count + after >= limits.messages_max as u64
             || self.bytes - oldest.bytes >= limits.bytes_max as u64
             || oldest.newest_ts < now_ms.saturating_sub(limits.age_max.as_millis() as u64);
         if is_over { self.pop_whole() } else { None }

@@ -6,7 +6,7 @@
 //! ```text
 //! StoreBroker::publish     a room that is not in memory is loaded first, by a reader thread; what comes for it meanwhile waits in its order
 //!   -> Queue               bounded; beyond it, publishes are refused
-//!   -> Writer              takes all that came while the last commit ran: numbers, one block per room, one transaction, one fsync
+//!   -> Writer              takes all that came while the last commit ran: numbers, one row for all, one transaction, one fsync; rooms get their share later
 //!   -> Log, Deliver, done  in the order of the queue, under the lock of the room's log
 //! ```
 //!
@@ -20,6 +20,7 @@ mod database;
 mod encoding;
 mod error;
 mod fault;
+mod journal;
 mod load;
 mod loader;
 mod medium;

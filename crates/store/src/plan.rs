@@ -8,15 +8,15 @@ use nuncio_hub::{Deliver, Done, RoomKey};
 use nuncio_model::{
     HistoryLimits, IdempotencyKey, MessageId, Position, Publication, Published, UserId,
 };
-use redb::{Database, Table};
+use redb::{Database, ReadableTable, Table, WriteTransaction};
 
-use crate::blocks::Blocks;
 use crate::cache::{Entry, Kept};
 use crate::encoding::{self, Block};
 use crate::fault::Fault;
+use crate::journal::{self, Due, Journal, Keyed};
 use crate::queue::Publish;
 use crate::shared::Shared;
-use crate::tables::{CONTENT_BYTES, MESSAGES, META, Meta, NEXT_ROOM, ROOMS, name_of};
+use crate::tables::{CONTENT_BYTES, JOURNAL, MESSAGES, META, Meta, NEXT_ROOM, ROOMS, name_of};
 
 /// The publications of one commit.
 pub(crate) struct Plan {
@@ -29,9 +29,8 @@ pub(crate) struct Plan {
 /// What one commit brings to one room.
 pub(crate) struct RoomPlan {
     pub(crate) id: Option<u64>,
-    pub(crate) blocks: Blocks,
     committed: Position,
-    publications: Vec<(Arc<Publication>, Option<IdempotencyKey>)>,
+    pub(crate) publications: Vec<Keyed>,
     keys: HashSet<(Option<UserId>, IdempotencyKey), FixedState>,
 }
 
@@ -118,55 +117,157 @@ impl Plan {
         });
     }
 
-    /// Commits everything that is new. The blocks of the rooms are then what is on disk.
+    /// Commits everything that is new, and moves the rooms that are `due` from the journal to their blocks.
     pub(crate) fn commit<D: Deliver>(
         &mut self,
         shared: &Shared<D>,
         database: &Database,
         meta: &mut Meta,
+        journal: &mut Journal,
+        due: &mut Vec<Due>,
     ) -> Result<(), Fault> {
-        let next_room = meta.next_room;
-        let mut bytes = meta.content_bytes;
         let transaction = database.begin_write()?;
+        self.write_new(&transaction, meta, journal)?;
+        let mut bytes = meta.content_bytes;
         {
-            let mut rooms = transaction.open_table(ROOMS)?;
             let mut messages = transaction.open_table(MESSAGES)?;
-            let mut new: Vec<_> = self
-                .rooms
-                .iter_mut()
-                .filter(|(_, room)| !room.publications.is_empty())
-                .collect();
             // Neighbours on disk are written one after the other.
-            new.sort_unstable_by_key(|(_, room)| room.id.unwrap_or(u64::MAX));
-            for (key, room) in new {
-                if room.id.is_none() {
-                    rooms.insert(
-                        name_of(key).as_slice(),
-                        (meta.next_room, room.committed.epoch.to_bits(), 0),
-                    )?;
-                    room.id = Some(meta.next_room);
-                    meta.next_room += 1;
-                }
-                let freed = room.trim(&mut messages, shared.limits(key))?;
-                bytes = bytes.saturating_sub(freed) + room.append(&mut messages)?;
+            due.sort_unstable_by_key(|due| due.id);
+            for due in &mut *due {
+                let publications = journal.publications(&due.key);
+                let (freed, written) =
+                    due.move_to_blocks(&mut messages, publications, shared.limits(&due.key))?;
+                bytes = bytes.saturating_sub(freed) + written;
             }
-            let mut table = transaction.open_table(META)?;
-            table.insert(CONTENT_BYTES, bytes)?;
-            if meta.next_room != next_room {
-                table.insert(NEXT_ROOM, meta.next_room)?;
-            }
+            transaction.open_table(META)?.insert(CONTENT_BYTES, bytes)?;
         }
         transaction.commit()?;
         meta.content_bytes = bytes;
+        journal.committed(shared, std::mem::take(due), self.new_rooms());
         Ok(())
     }
+
+    /// Writes one row of the journal, the rows of new rooms, and removes what the journal no longer needs.
+    fn write_new(
+        &mut self,
+        transaction: &WriteTransaction,
+        meta: &mut Meta,
+        journal: &mut Journal,
+    ) -> Result<(), Fault> {
+        let mut rooms = transaction.open_table(ROOMS)?;
+        let mut row = Vec::new();
+        let next_room = meta.next_room;
+        for (key, room) in self.new_rooms() {
+            let name = name_of(key);
+            if room.id.is_none() {
+                rooms.insert(
+                    name.as_slice(),
+                    (meta.next_room, room.committed.epoch.to_bits(), 0),
+                )?;
+                room.id = Some(meta.next_room);
+                meta.next_room += 1;
+            }
+            let (block, bytes) = encoding::encode(pairs(&room.publications));
+            journal::write(&mut row, &name, block.first_seq, &bytes);
+        }
+        if meta.next_room != next_room {
+            transaction
+                .open_table(META)?
+                .insert(NEXT_ROOM, meta.next_room)?;
+        }
+        let mut table = transaction.open_table(JOURNAL)?;
+        if !row.is_empty() {
+            table.insert(journal.next(), row.as_slice())?;
+        }
+        let oldest = journal.oldest();
+        while table
+            .first()?
+            .is_some_and(|(number, _)| number.value() < oldest)
+        {
+            table.pop_first()?;
+        }
+        Ok(())
+    }
+
+    fn new_rooms(&mut self) -> impl Iterator<Item = (&RoomKey, &mut RoomPlan)> {
+        self.rooms
+            .iter_mut()
+            .filter(|(_, room)| !room.publications.is_empty())
+    }
+}
+
+impl Due {
+    /// Writes a room's publications as one block, and removes what the limits no longer need. All of that is committed already: if this commit
+    /// fails, nothing that clients may still ask for is gone. Returns the bytes removed and written.
+    fn move_to_blocks(
+        &mut self,
+        messages: &mut Messages<'_>,
+        publications: &[Keyed],
+        limits: &HistoryLimits,
+    ) -> Result<(u64, u64), Fault> {
+        let now_ms = publications
+            .last()
+            .map_or(0, |(publication, _)| publication.ts);
+        let mut freed = 0;
+        while let Some(block) = self.blocks.pop_expired(limits, now_ms) {
+            messages.remove((self.id, block.first_seq))?;
+        }
+        while let Some(block) = self
+            .blocks
+            .pop_trimmed(limits, now_ms, publications.len() as u64)
+        {
+            freed += block.bytes;
+            if let Some(keys) = let_go(
+                messages,
+                self.id,
+                &block,
+                block.has_live_keys(limits, now_ms),
+            )? {
+                self.blocks.push(keys);
+            }
+        }
+        // The newest is kept whatever the limits say: the end of its block is where the numbering goes on.
+        let gone = publications
+            .len()
+            .saturating_sub(limits.messages_max.max(1));
+        let (gone, kept) = publications.split_at(gone);
+        self.append_keys(messages, gone)?;
+        let (block, bytes) = encoding::encode(pairs(kept));
+        messages.insert((self.id, block.first_seq), bytes.as_slice())?;
+        self.blocks.push(block);
+        Ok((freed, block.bytes))
+    }
+
+    /// Writes the keys of publications that are past the limits before they ever got to a block.
+    pub(crate) fn append_keys(
+        &mut self,
+        messages: &mut Messages<'_>,
+        gone: &[Keyed],
+    ) -> Result<(), Fault> {
+        if gone.iter().all(|(_, key)| key.is_none()) {
+            return Ok(());
+        }
+        let (block, bytes) = encoding::encode(pairs(gone));
+        messages.insert((self.id, block.first_seq), bytes.as_slice())?;
+        if let Some(keys) = let_go(messages, self.id, &block, true)? {
+            self.blocks.push(keys);
+        }
+        Ok(())
+    }
+}
+
+fn pairs(
+    publications: &[Keyed],
+) -> impl ExactSizeIterator<Item = (&Publication, Option<&IdempotencyKey>)> + Clone {
+    publications
+        .iter()
+        .map(|(publication, key)| (&**publication, key.as_ref()))
 }
 
 impl RoomPlan {
     fn new(kept: &mut Kept) -> Self {
         Self {
             id: kept.id,
-            blocks: std::mem::take(&mut kept.blocks),
             committed: kept.log.position(),
             publications: Vec::new(),
             keys: HashSet::with_hasher(FixedState::with_seed(kept.log.position().epoch.to_bits())),
@@ -182,41 +283,6 @@ impl RoomPlan {
     fn number(&self, mut publication: Publication) -> Publication {
         publication.position.seq += self.publications.len() as u64;
         publication
-    }
-
-    /// Removes what the limits no longer need, by what is committed: if this commit fails, nothing that clients may still ask for is gone.
-    fn trim(&mut self, messages: &mut Messages<'_>, limits: &HistoryLimits) -> Result<u64, Fault> {
-        let Some(id) = self.id else { return Ok(0) };
-        let now_ms = self
-            .publications
-            .last()
-            .map_or(0, |(publication, _)| publication.ts);
-        let mut freed = 0;
-        while let Some(block) = self.blocks.pop_expired(limits, now_ms) {
-            messages.remove((id, block.first_seq))?;
-        }
-        while let Some(block) = self.blocks.pop_trimmed(limits, now_ms) {
-            freed += block.bytes;
-            if let Some(keys) = let_go(messages, id, &block, block.has_live_keys(limits, now_ms))? {
-                self.blocks.push(keys);
-            }
-        }
-        Ok(freed)
-    }
-
-    /// Writes the new publications as one block; returns their bytes.
-    fn append(&mut self, messages: &mut Messages<'_>) -> Result<u64, Fault> {
-        let id = self
-            .id
-            .expect("a room has its number before its first block");
-        let new = self
-            .publications
-            .iter()
-            .map(|(publication, key)| (&**publication, key.as_ref()));
-        let (block, bytes) = encoding::encode(new);
-        messages.insert((id, block.first_seq), bytes.as_slice())?;
-        self.blocks.push(block);
-        Ok(block.bytes)
     }
 }
 

@@ -10,6 +10,7 @@ use redb::Database;
 use crate::broker::StoreBroker;
 use crate::database::{self, Access, Databases};
 use crate::fault::Fault;
+use crate::journal;
 use crate::medium::{DataFile, Medium};
 use crate::shared::Observer;
 use crate::tables::{self, FORMAT_KNOWN, FormatFault, Meta};
@@ -86,6 +87,7 @@ impl Store {
                 reason,
             },
         })?;
+        journal::replay(&database).map_err(fault)?;
         if is_worth_compacting(file_len, meta.content_bytes) {
             compact(&mut database, path);
         }

@@ -4,9 +4,10 @@
 //! meta      name             -> number        "format", "salt", "next room", "content bytes"
 //! rooms     namespace, room  -> (number of the room, epoch, seq)
 //! messages  (room, seq)      -> block         the key's seq is the block's first
+//! journal   commit           -> blocks        what the last commits brought, not yet in messages
 //! ```
 //!
-//! A room's last `seq` is the end of its last block, or `seq` of its row where that is higher: so a publication writes one row. The row is
+//! A room's last `seq` is the end of its last block, or `seq` of its row where that is higher: so a publication does not write it. The row is
 //! written when the room gets its first publication, and when blocks at the end go.
 
 use nuncio_hub::RoomKey;
@@ -19,6 +20,7 @@ pub(crate) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("me
 pub(crate) const ROOMS: TableDefinition<'_, &[u8], (u64, u64, u64)> = TableDefinition::new("rooms");
 pub(crate) const MESSAGES: TableDefinition<'_, (u64, u64), &[u8]> =
     TableDefinition::new("messages");
+pub(crate) const JOURNAL: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("journal");
 
 pub(crate) const NEXT_ROOM: &str = "next room";
 pub(crate) const CONTENT_BYTES: &str = "content bytes";
@@ -109,6 +111,7 @@ fn create(database: &Database, salt: u64) -> Result<Meta, Fault> {
         }
         transaction.open_table(ROOMS)?;
         transaction.open_table(MESSAGES)?;
+        transaction.open_table(JOURNAL)?;
     }
     transaction.commit()?;
     Ok(Meta {

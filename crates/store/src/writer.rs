@@ -21,6 +21,7 @@ use redb::Database;
 
 use crate::database::Access;
 use crate::fault::Fault;
+use crate::journal::{Due, Journal, Share};
 use crate::plan::{Answer, AnswerKind, Plan, kept};
 use crate::queue::{Clear, Taken, Write};
 use crate::shared::Shared;
@@ -32,6 +33,7 @@ use crate::undo::{self, Undone};
 pub(crate) struct Writer<D> {
     shared: Arc<Shared<D>>,
     meta: Meta,
+    journal: Journal,
     sweep: Sweep,
     /// Rooms of failed commits: what is on disk for them beyond their log is not known.
     unsure: HashSet<RoomKey>,
@@ -44,6 +46,7 @@ impl<D: Deliver> Writer<D> {
         Self {
             shared,
             meta,
+            journal: Journal::new(),
             sweep: Sweep::default(),
             unsure: HashSet::new(),
             retry_at: None,
@@ -65,6 +68,12 @@ impl<D: Deliver> Writer<D> {
         if self.retry_at.is_some() {
             // The last chance to undo what a failed commit may have left.
             self.recover();
+        }
+        // So that the next start has nothing to move.
+        if !self.journal.is_empty()
+            && let Err(fault) = self.write(&mut Plan::with_capacity(0), Share::All)
+        {
+            tracing::warn!(%fault, "the journal was not moved; the next start does it");
         }
         self.shared.databases.close();
     }
@@ -108,26 +117,38 @@ impl<D: Deliver> Writer<D> {
         let messages = plan.messages();
         if messages > 0 {
             let began = Instant::now();
-            let result = self
-                .database()
-                .and_then(|database| plan.commit(&self.shared, &database, &mut self.meta));
-            if let Err(fault) = result {
+            if let Err(fault) = self.write(&mut plan, Share::Oldest) {
                 self.shared.observer.failed(messages);
                 return self.fail_plan(plan, &fault);
             }
             self.shared.observer.committed(messages, began.elapsed());
         }
         self.count(&plan, messages);
-        let Plan { rooms, answers } = plan;
-        for (key, room) in rooms {
-            let mut shard = self.shared.shards.of(&key).lock();
-            let kept = kept(shard.get_mut(&key));
-            (kept.id, kept.blocks) = (room.id, room.blocks);
-        }
-        for answer in answers {
+        for answer in plan.answers {
             self.answer(answer);
         }
         self.shared.evict();
+    }
+
+    /// One transaction. When it fails, what is on disk of the rooms in it is not known.
+    fn write(&mut self, plan: &mut Plan, share: Share) -> Result<(), Fault> {
+        let mut due = self.journal.due(&self.shared, share);
+        let result = self.database().and_then(|database| {
+            plan.commit(
+                &self.shared,
+                &database,
+                &mut self.meta,
+                &mut self.journal,
+                &mut due,
+            )
+        });
+        if result.is_err() {
+            let new = plan.rooms.keys().cloned();
+            for key in new.chain(due.into_iter().map(|due| due.key)) {
+                self.doubt(key);
+            }
+        }
+        result
     }
 
     fn answer(&self, answer: Answer) {
@@ -189,7 +210,7 @@ impl<D: Deliver> Writer<D> {
     fn clear(&mut self, clear: Clear) {
         let Clear { key, done } = clear;
         let shared = self.shared.clone();
-        let (id, mut blocks, position) = {
+        let (id, blocks, position) = {
             let mut shard = shared.shards.of(&key).lock();
             let kept = kept(shard.get_mut(&key));
             (
@@ -198,26 +219,41 @@ impl<D: Deliver> Writer<D> {
                 kept.log.position(),
             )
         };
+        // A room without a number has nothing on disk.
+        let mut due = Due {
+            key: key.clone(),
+            id: id.unwrap_or(0),
+            blocks,
+        };
         let result = match id {
-            Some(id) => self
-                .database()
-                .and_then(|database| undo::clear(&database, &key, id, position, &mut blocks)),
+            Some(_) => self.database().and_then(|database| {
+                undo::clear(
+                    &database,
+                    &mut due,
+                    position,
+                    self.journal.publications(&key),
+                )
+            }),
             None => Ok(0),
         };
+        if result.is_err() {
+            self.doubt(key.clone());
+        } else if self.journal.settle(&key, position.seq) {
+            kept(shared.shards.of(&key).lock().get_mut(&key)).queued -= 1;
+        }
         let mut shard = shared.shards.of(&key).lock();
         let room = kept(shard.get_mut(&key));
         room.queued -= 1;
         match result {
             Ok(freed) => self.meta.content_bytes = self.meta.content_bytes.saturating_sub(freed),
             Err(fault) => {
-                self.unsure_of(&key, &mut room.queued);
                 done(Err(fault.refusal_of_writing()));
                 drop(shard);
                 shared.queue.release(1, 0);
                 return self.fail(&fault);
             }
         }
-        room.blocks = blocks;
+        room.blocks = due.blocks;
         room.log.clear();
         shared.charge(room);
         shared
@@ -249,11 +285,6 @@ impl<D: Deliver> Writer<D> {
 
     fn fail_plan(&mut self, plan: Plan, fault: &Fault) {
         let refusal = fault.refusal_of_writing();
-        for key in plan.rooms.into_keys() {
-            let shared = self.shared.clone();
-            let mut shard = shared.shards.of(&key).lock();
-            self.unsure_of(&key, &mut kept(shard.get_mut(&key)).queued);
-        }
         // Refused from here on, so that whoever tries again at once does not overtake these.
         self.shared.health.set(Some(refusal.clone()));
         for Answer {
@@ -273,9 +304,10 @@ impl<D: Deliver> Writer<D> {
     }
 
     /// The room stays in memory until it is known what is on disk.
-    fn unsure_of(&mut self, key: &RoomKey, queued: &mut usize) {
-        if self.unsure.insert(key.clone()) {
-            *queued += 1;
+    fn doubt(&mut self, key: RoomKey) {
+        if !self.unsure.contains(&key) {
+            kept(self.shared.shards.of(&key).lock().get_mut(&key)).queued += 1;
+            self.unsure.insert(key);
         }
     }
 
@@ -302,12 +334,13 @@ impl<D: Deliver> Writer<D> {
             .shared
             .databases
             .reopen(Access::Full)
-            .and_then(|database| self.undo(&database));
+            .and_then(|database| undo::undo(&database, &self.unsure, &self.journal, &self.meta));
         match result {
             Ok(undone) => {
                 for room in undone {
                     self.settle(room);
                 }
+                self.journal.reorder();
                 self.retry_at = None;
                 self.shared.health.set(None);
                 self.shared.observer.recovered();
@@ -322,24 +355,20 @@ impl<D: Deliver> Writer<D> {
         }
     }
 
-    fn undo(&self, database: &Database) -> Result<Vec<Undone>, Fault> {
-        let shared = &self.shared;
-        let rooms = self.unsure.iter().map(|key| {
-            let mut shard = shared.shards.of(key).lock();
-            (key.clone(), kept(shard.get_mut(key)).log.position())
-        });
-        undo::undo(database, rooms.collect(), &self.meta)
-    }
-
     /// A room whose rows are known again.
     fn settle(&mut self, room: Undone) {
-        let Undone { key, id, blocks } = room;
+        let Undone {
+            key,
+            id,
+            row_seq,
+            blocks,
+        } = room;
+        let is_moved = self.journal.settle(&key, blocks.last_seq().max(row_seq));
         let mut shard = self.shared.shards.of(&key).lock();
         let kept = kept(shard.get_mut(&key));
-        kept.queued -= 1;
-        let was_cleared = blocks.count() == 0 && id.is_some() && kept.log.bytes() > 0;
+        kept.queued -= 1 + usize::from(is_moved);
         (kept.id, kept.blocks) = (id, blocks);
-        if was_cleared {
+        if row_seq == kept.log.position().seq && kept.log.bytes() > 0 {
             // Only a clear takes out what the log still has: it was refused, but done.
             kept.log.clear();
             self.shared
