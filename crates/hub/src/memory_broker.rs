@@ -73,6 +73,11 @@ impl<D: Deliver> MemoryBroker<D> {
         self.shards.iter().map(|shard| shard.lock().len()).sum()
     }
 
+    /// Those among them that nobody is in.
+    pub fn idle_len(&self) -> usize {
+        self.idle.lock().rooms.len()
+    }
+
     /// Whether nothing is kept at all.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

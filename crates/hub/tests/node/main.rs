@@ -1,0 +1,14 @@
+//! One node over the memory broker, seen from its sockets: what reaches whom, in which order, and that nothing is left behind.
+
+#![expect(clippy::unwrap_used, reason = "a failed test panics")]
+
+mod door;
+mod emits;
+mod hall;
+mod idle_rooms;
+mod joins;
+mod limits;
+mod order;
+mod presence;
+mod typing;
+mod wire;
