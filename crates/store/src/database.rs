@@ -12,7 +12,8 @@ use crate::medium::{Fuse, Fused, Medium, Overlay};
 /// The database at present, and how to open it again.
 #[derive(Debug)]
 pub(crate) struct Databases {
-    medium: Arc<dyn Medium>,
+    /// Gone once the store is closed: whatever still holds the broker then does not hold its data directory.
+    medium: Mutex<Option<Arc<dyn Medium>>>,
     page_cache_bytes: usize,
     present: Mutex<Present>,
     changed: Condvar,
@@ -52,7 +53,7 @@ impl Databases {
             fuse,
         };
         Self {
-            medium,
+            medium: Mutex::new(Some(medium)),
             page_cache_bytes,
             present: Mutex::new(present),
             changed: Condvar::new(),
@@ -68,7 +69,8 @@ impl Databases {
     /// Ends the present database and opens another.
     pub(crate) fn reopen(&self, access: Access) -> Result<Arc<Database>, Fault> {
         self.close_abruptly();
-        let opened = open(&*self.medium, self.page_cache_bytes, access);
+        let medium = self.medium.lock().clone().ok_or(Fault::Closed)?;
+        let opened = open(&*medium, self.page_cache_bytes, access);
         let mut present = self.present.lock();
         present.generation += 1;
         let result = opened.map(|(database, fuse)| {
@@ -98,10 +100,11 @@ impl Databases {
         }
     }
 
-    /// Closes the database for good, so that the next start need not check it.
+    /// Closes the database for good, so that the next start need not check it, and gives its place up.
     pub(crate) fn close(&self) {
         let database = self.present.lock().database.take();
         drop(database);
+        *self.medium.lock() = None;
     }
 
     /// Takes the database away from whoever uses it: from here on, it neither reads nor writes.
