@@ -64,15 +64,12 @@ fn install<D: Deliver>(shared: &Shared<D>, key: &RoomKey, loaded: Loaded) {
     let mut shard = shared.shards.of(key).lock();
     let mut kept = Box::new(Kept::new(loaded));
     for op in waiting(shard.remove(key)) {
-        let (is_write, is_detach) = match op {
-            Op::Publish(_) | Op::Clear(_) => (true, false),
-            Op::Attach { .. } | Op::History { .. } => (false, false),
-            Op::Detach { .. } => (false, true),
-        };
-        shared.apply(key, &mut kept, op);
-        if !is_write && !is_detach {
-            shared.queue.release(1, 0);
+        match op {
+            // They keep their place until the writer is done with them, or never had one.
+            Op::Publish(_) | Op::Clear(_) | Op::Detach { .. } => {}
+            Op::Attach { .. } | Op::History { .. } => shared.queue.release(1, 0),
         }
+        shared.apply(key, &mut kept, op);
     }
     shared.charge(&mut kept);
     shard.insert(key.clone(), Entry::Kept(kept));

@@ -135,15 +135,17 @@ impl<D: Deliver> Shared<D> {
 
     /// Answers an admitted operation that will not be done, and gives its place back.
     pub(crate) fn refuse(&self, op: Op, refusal: &Refusal) {
-        let bytes = op.bytes();
+        let is_admitted = !matches!(op, Op::Detach { .. });
+        if is_admitted {
+            self.queue.release(1, op.bytes());
+        }
         match op {
             Op::Publish(publish) => (publish.done)(Err(refusal.clone())),
             Op::Clear(clear) => (clear.done)(Err(refusal.clone())),
             Op::Attach { done, .. } => done(Err(refusal.clone())),
             Op::History { done, .. } => done(Err(refusal.clone())),
-            Op::Detach { .. } => return,
+            Op::Detach { .. } => {}
         }
-        self.queue.release(1, bytes);
     }
 
     /// Counts a room's present size.

@@ -158,6 +158,8 @@ impl<D: Deliver> Writer<D> {
             done,
             bytes,
         } = answer;
+        // Before `done`: who publishes again at once finds the place free.
+        self.shared.queue.release(1, bytes);
         let mut shard = self.shared.shards.of(&key).lock();
         let kept = kept(shard.get_mut(&key));
         kept.queued -= 1;
@@ -191,8 +193,6 @@ impl<D: Deliver> Writer<D> {
                 );
             }
         }
-        drop(shard);
-        self.shared.queue.release(1, bytes);
     }
 
     fn count(&self, plan: &Plan, messages: usize) {
@@ -296,9 +296,8 @@ impl<D: Deliver> Writer<D> {
         {
             let mut shard = self.shared.shards.of(&key).lock();
             kept(shard.get_mut(&key)).queued -= 1;
-            done(Err(refusal.clone()));
-            drop(shard);
             self.shared.queue.release(1, bytes);
+            done(Err(refusal.clone()));
         }
         self.fail(fault);
     }
