@@ -114,7 +114,7 @@ impl<S: Sink> Node<S> {
             let frame = frames[socket.encoder.0 as usize].get_or_insert_with(|| {
                 self.rooms
                     .encode()
-                    .encode(socket.encoder, Message::Push(push))
+                    .encode(socket.encoder, Message::Push(&socket.namespace, push))
             });
             match give(socket, frame.clone()) {
                 Pushed::Due => {

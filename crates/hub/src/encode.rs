@@ -1,7 +1,7 @@
 //! How the hub gets bytes for clients without knowing a wire format.
 
 use bytes::Bytes;
-use nuncio_model::{Publication, Push};
+use nuncio_model::{Namespace, Publication, Push};
 
 /// One way of writing messages: a dialect, a framing and a compression. Members with the same encoder get the same bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -17,8 +17,8 @@ impl EncoderId {
 pub enum Message<'a> {
     /// A message of a room.
     Publication(&'a Publication),
-    /// Anything else.
-    Push(&'a Push),
+    /// Anything else, and the namespace that it is said in.
+    Push(&'a Namespace, &'a Push),
 }
 
 /// Writes a message once for all members with the same encoder.

@@ -448,7 +448,7 @@ impl<S: Sink> Node<S> {
             user: socket.user.clone(),
             status: Status::Online,
         };
-        self.rooms.push(key, push, except);
+        self.rooms.push_now(key, push, except);
     }
 
     /// Tells everyone who shared a room with a user that it is gone, once each.
@@ -465,7 +465,7 @@ impl<S: Sink> Node<S> {
                     user: user.user.clone(),
                     status: Status::Offline,
                 };
-                self.rooms.push(&key, push, told.clone());
+                self.rooms.push_now(&key, push, told.clone());
             }
             told.extend(members);
         }

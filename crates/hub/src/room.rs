@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
-use nuncio_model::{Member, Position, PresencePage, Publication, Push, SocketId, UserId};
+use nuncio_model::{
+    Member, Namespace, Position, PresencePage, Publication, Push, SocketId, UserId,
+};
 use smallvec::SmallVec;
 
 use crate::encode::{Encode, EncoderId, Message};
@@ -97,6 +99,7 @@ impl<S: crate::outbox::Sink> Room<S> {
     /// messages. Outboxes that became due are added to `due`, by the number of their flusher. O(members).
     pub(crate) fn settle(
         &mut self,
+        namespace: &Namespace,
         encode: &dyn Encode,
         due: &mut [Vec<Arc<Outbox<S>>>],
     ) -> Settled {
@@ -105,7 +108,7 @@ impl<S: crate::outbox::Sink> Room<S> {
             return settled;
         }
         let pending = std::mem::take(&mut self.pending);
-        let runs = self.runs(&pending, encode, &mut settled);
+        let runs = self.runs(namespace, &pending, encode, &mut settled);
         for slot in self.slots.iter().flatten() {
             for run in &runs {
                 if run.except.contains(&slot.socket) {
@@ -128,6 +131,7 @@ impl<S: crate::outbox::Sink> Room<S> {
 
     fn runs(
         &self,
+        namespace: &Namespace,
         pending: &[Pending],
         encode: &dyn Encode,
         settled: &mut Settled,
@@ -141,7 +145,7 @@ impl<S: crate::outbox::Sink> Room<S> {
             let mut frames = [const { None }; EncoderId::COUNT];
             for (index, frame) in frames.iter_mut().enumerate() {
                 if self.encoders[index] > 0 {
-                    *frame = Some(join(messages, encode, EncoderId(index as u8)));
+                    *frame = Some(join(namespace, messages, encode, EncoderId(index as u8)));
                     settled.encodes += len as u64;
                 }
             }
@@ -324,13 +328,18 @@ impl<S: crate::outbox::Sink> Room<S> {
 }
 
 /// The bytes of a run: one message as it is, several one behind the other, copied once for all members.
-fn join(messages: &[Pending], encode: &dyn Encode, encoder: EncoderId) -> Bytes {
+fn join(
+    namespace: &Namespace,
+    messages: &[Pending],
+    encode: &dyn Encode,
+    encoder: EncoderId,
+) -> Bytes {
     if let [only] = messages {
-        return encode.encode(encoder, only.message.as_message());
+        return encode.encode(encoder, only.message.as_message(namespace));
     }
     let frames: SmallVec<[Bytes; 16]> = messages
         .iter()
-        .map(|pending| encode.encode(encoder, pending.message.as_message()))
+        .map(|pending| encode.encode(encoder, pending.message.as_message(namespace)))
         .collect();
     let mut joined = BytesMut::with_capacity(frames.iter().map(Bytes::len).sum());
     for frame in frames {
@@ -340,10 +349,10 @@ fn join(messages: &[Pending], encode: &dyn Encode, encoder: EncoderId) -> Bytes 
 }
 
 impl Queued {
-    fn as_message(&self) -> Message<'_> {
+    fn as_message<'a>(&'a self, namespace: &'a Namespace) -> Message<'a> {
         match self {
             Self::Publication(publication) => Message::Publication(publication),
-            Self::Push(push) => Message::Push(push),
+            Self::Push(push) => Message::Push(namespace, push),
         }
     }
 }

@@ -148,7 +148,7 @@ impl<S: Sink> Rooms<S> {
     pub(crate) fn settled(&self, key: &RoomKey) -> Option<Position> {
         let (_, mut shard) = self.lock(key);
         let room = shard.rooms.get_mut(key)?;
-        self.settle_room(room);
+        self.settle_room(key, room);
         Some(room.position)
     }
 
@@ -161,16 +161,16 @@ impl<S: Sink> Rooms<S> {
         let shard = &mut *shard;
         for key in shard.due.drain(..) {
             if let Some(room) = shard.rooms.get_mut(&key) {
-                self.settle_room(room);
+                self.settle_room(&key, room);
             }
         }
         self.due[index].store(false, Ordering::Release);
     }
 
-    fn settle_room(&self, room: &mut Room<S>) {
+    fn settle_room(&self, key: &RoomKey, room: &mut Room<S>) {
         let mut due: SmallVec<[Vec<Arc<Outbox<S>>>; 4]> =
             smallvec![Vec::new(); self.flushers.len()];
-        let settled = room.settle(&*self.encode, &mut due);
+        let settled = room.settle(&key.namespace, &*self.encode, &mut due);
         for (home, outboxes) in due.iter_mut().enumerate() {
             self.flushers.add_all(home, outboxes);
         }
@@ -207,7 +207,7 @@ impl<S: Sink> Rooms<S> {
             self.due[index].store(true, Ordering::Release);
             self.flushers.signal(index % self.flushers.len());
         } else if room.pending_len() >= PENDING_MAX {
-            self.settle_room(room);
+            self.settle_room(key, room);
         }
     }
 
@@ -215,6 +215,15 @@ impl<S: Sink> Rooms<S> {
     pub(crate) fn push(&self, key: &RoomKey, push: Push, except: SmallVec<[SocketId; 1]>) {
         let (index, mut shard) = self.lock(key);
         self.queue(index, &mut shard, key, Queued::Push(Box::new(push)), except);
+    }
+
+    /// The same, but handed over at once: what it says of a user must not be overtaken by what another room says of the same user later.
+    pub(crate) fn push_now(&self, key: &RoomKey, push: Push, except: SmallVec<[SocketId; 1]>) {
+        let (index, mut shard) = self.lock(key);
+        self.queue(index, &mut shard, key, Queued::Push(Box::new(push)), except);
+        if let Some(room) = shard.rooms.get_mut(key) {
+            self.settle_room(key, room);
+        }
     }
 
     /// Takes a socket in. The caller holds the lock of the room's log, so that nothing is published meanwhile.
@@ -234,7 +243,7 @@ impl<S: Sink> Rooms<S> {
         if room.members() >= self.limits.members_max {
             return Err(NotEntered::Full);
         }
-        self.settle_room(room);
+        self.settle_room(key, room);
         room.position = position;
         let slot = room.add(socket.outbox.clone(), socket.id, socket.encoder);
         if !socket.rooms.add(key.room.clone(), slot) {
@@ -276,7 +285,7 @@ impl<S: Sink> Rooms<S> {
         let Some(room) = shard.rooms.get_mut(key) else {
             return;
         };
-        self.settle_room(room);
+        self.settle_room(key, room);
         room.remove(slot);
         if room.typing_stopped(socket) {
             let stopped = Push::Typing {

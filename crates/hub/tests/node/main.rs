@@ -2,13 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed test panics")]
 
+mod concurrency;
 mod door;
 mod emits;
 mod hall;
 mod idle_rooms;
 mod joins;
 mod limits;
+mod model;
 mod order;
 mod presence;
 mod typing;
+mod view;
 mod wire;

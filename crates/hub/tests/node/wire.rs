@@ -107,7 +107,7 @@ impl Encode for Lines {
 fn line(message: Message<'_>) -> String {
     match message {
         Message::Publication(publication) => said(publication),
-        Message::Push(push) => pushed(push),
+        Message::Push(_, push) => pushed(push),
     }
 }
 
