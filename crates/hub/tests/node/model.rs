@@ -188,7 +188,10 @@ impl World {
                     user_of(index) == user
                 });
             }
-            Step::Private { from, to } => self.private(from.index(SOCKETS), to.get(&USERS)),
+            Step::Private { from, to } => {
+                let to: &str = USERS[to.index(USERS.len())];
+                self.private(from.index(SOCKETS), to);
+            }
             Step::Disconnect { client, lost } => {
                 let end = if lost { End::Lost } else { End::Ended };
                 self.disconnect(client.index(SOCKETS), end);
