@@ -4,34 +4,64 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
-use tokio_tungstenite::tungstenite::Message;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::handshake::client::Response;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+use crate::PATIENCE;
+
+/// What a connection runs over.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 /// One connection, and what it was told so far and nobody asked for yet.
 pub struct Client {
     /// The connection itself.
-    pub stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    pub stream: WebSocketStream<Box<dyn Stream>>,
     waiting: Vec<Value>,
     calls: u64,
 }
-
-/// How long a test waits for something that must come.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Client {
     /// Connects, and reads nothing yet.
     ///
     /// # Errors
     /// What tungstenite says, with the response of a server that refuses.
-    pub async fn connect(url: &str) -> Result<Self, tokio_tungstenite::tungstenite::Error> {
-        let (stream, _) = tokio_tungstenite::connect_async(url).await?;
-        Ok(Self {
+    pub async fn connect(url: &str) -> Result<Self, Error> {
+        Self::open(url).await.map(|(client, _)| client)
+    }
+
+    /// Connects with a request of the test's own: its headers, its subprotocols. Returns the response too.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    pub async fn open(request: impl IntoClientRequest) -> Result<(Self, Response), Error> {
+        let request = request.into_client_request()?;
+        let host = request.uri().authority().map_or("", |host| host.as_str());
+        let stream = tokio::net::TcpStream::connect(host).await?;
+        Self::over(stream, request).await
+    }
+
+    /// Connects over a stream that is there already.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    pub async fn over(
+        stream: impl Stream + 'static,
+        request: impl IntoClientRequest,
+    ) -> Result<(Self, Response), Error> {
+        let stream: Box<dyn Stream> = Box::new(stream);
+        let (stream, response) =
+            tokio_tungstenite::client_async(request.into_client_request()?, stream).await?;
+        let client = Self {
             stream,
             waiting: Vec::new(),
             calls: 0,
-        })
+        };
+        Ok((client, response))
     }
 
     /// Connects with a token and waits until it is let in. Returns the client and its `auth_ok`.
@@ -39,11 +69,27 @@ impl Client {
     /// # Panics
     /// When the server refuses.
     pub async fn enter(url: &str) -> (Self, Value) {
-        let mut client = Self::connect(url).await.expect("the server accepts");
+        let client = Self::connect(url).await;
+        Self::entered(client.unwrap_or_else(|error| panic!("{error}"))).await
+    }
+
+    /// Waits until a client that gave its token is let in, and returns it with its `auth_ok`, whose `id` is the session's.
+    pub async fn entered(mut client: Self) -> (Self, Value) {
         let welcome = client.expect("welcome").await;
         let mut entered = client.expect("auth_ok").await;
         entered["id"] = welcome["id"].clone();
         (client, entered)
+    }
+
+    /// Connects and gives a token, or whatever else comes first, in a message. Waits for nothing.
+    ///
+    /// # Panics
+    /// When the server refuses the connection.
+    pub async fn begin(url: &str, first: Value) -> Self {
+        let mut client = Self::connect(url).await.expect("the server accepts");
+        client.expect("welcome").await;
+        client.send(first).await;
+        client
     }
 
     /// Sends a message as it is.
@@ -84,6 +130,16 @@ impl Client {
             .await;
         assert!(reply["error"].is_null(), "{reply}");
         reply["data"].clone()
+    }
+
+    /// Sends a message with an `id` that must be refused, and returns the `error` of the reply.
+    ///
+    /// # Panics
+    /// When it is not refused.
+    pub async fn refused(&mut self, message: Value) -> Value {
+        let reply = self.call(message).await;
+        assert!(reply["error"].is_object(), "{reply}");
+        reply["error"].clone()
     }
 
     /// Publishes and returns the `data` of the acknowledgement.
@@ -166,6 +222,18 @@ impl Client {
         }
     }
 
+    /// Everything up to and without the first message that fits, in order: nothing else came before it.
+    pub async fn until(&mut self, fits: impl Fn(&Value) -> bool) -> Vec<Value> {
+        let mut before = Vec::new();
+        loop {
+            match self.take().await {
+                Ok(message) if fits(&message) => return before,
+                Ok(message) => before.push(message),
+                Err(close) => panic!("closed: {close:?} after {before:?}"),
+            }
+        }
+    }
+
     /// Everything that comes within a moment in which nothing should.
     pub async fn quiet(&mut self, pause: Duration) -> Vec<Value> {
         let mut came = std::mem::take(&mut self.waiting);
@@ -180,9 +248,22 @@ impl Client {
         came
     }
 
-    /// Closes with a code, and waits until the server has answered.
-    pub async fn close(mut self) {
-        let _ = self.stream.close(None).await;
+    /// Closes without a code, and waits until the server has answered.
+    pub async fn close(self) {
+        self.close_with(None).await;
+    }
+
+    /// Closes as a browser does that leaves the page: 1001.
+    pub async fn leave_page(self) {
+        let away = CloseFrame {
+            code: 1001.into(),
+            reason: "".into(),
+        };
+        self.close_with(Some(away)).await;
+    }
+
+    async fn close_with(mut self, frame: Option<CloseFrame>) {
+        let _ = self.stream.close(frame).await;
         while let Some(Ok(_)) = self.stream.next().await {}
     }
 

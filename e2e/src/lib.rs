@@ -1,7 +1,25 @@
 //! The whole server against outside judges. What tests share: a server of their own, and a client that is not ours.
 
+pub mod autobahn;
 pub mod client;
+pub mod http;
+pub mod program;
+pub mod raw;
 pub mod server;
 
+use std::time::Duration;
+
 pub use client::Client;
+pub use program::Program;
+pub use raw::Raw;
 pub use server::TestServer;
+
+/// How long a test waits for something that must come.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The present, in seconds since the Unix epoch.
+pub fn unix_s() -> u64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |now| now.as_secs())
+}

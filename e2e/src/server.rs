@@ -5,7 +5,7 @@ use std::path::Path;
 
 use nuncio::Server;
 use nuncio::auth::{Authenticator, Claims};
-use nuncio::config::Config;
+use nuncio::config::{Config, Secret, Sources};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -51,13 +51,55 @@ impl TestServer {
         Self::start_with(folder, &format!("{CONFIG}\n{more}")).await
     }
 
+    /// Starts a server with [`CONFIG`] and these assignments over it: `auth.timeout=200ms`.
+    pub async fn set(assignments: &[&str]) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut server = Self::set_in(folder.path(), assignments).await;
+        server.folder = Some(folder);
+        server
+    }
+
+    /// The same on data that is there already.
+    ///
+    /// # Panics
+    /// As [`start_in`](Self::start_in).
+    pub async fn set_in(folder: &Path, assignments: &[&str]) -> Self {
+        let file = folder.join("nuncio.toml");
+        std::fs::write(&file, CONFIG).expect("the folder can be written");
+        Self::load(folder, Some(file), assignments).await
+    }
+
+    /// Starts a demo: no secrets, no file.
+    pub async fn demo(assignments: &[&str]) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut assignments = assignments.to_vec();
+        assignments.insert(0, "server.listen=127.0.0.1:0");
+        let mut server = Self::load(folder.path(), None, &assignments).await;
+        server.folder = Some(folder);
+        server
+    }
+
+    async fn load(folder: &Path, file: Option<std::path::PathBuf>, assignments: &[&str]) -> Self {
+        let sources = Sources {
+            file,
+            flags: assignments.iter().map(ToString::to_string).collect(),
+            ..Sources::default()
+        };
+        let config = Config::load(&sources).unwrap_or_else(|problems| panic!("{problems}"));
+        Self::start_config(folder, config).await
+    }
+
     /// Starts a server with a configuration of its own, but for the folder of its data.
     ///
     /// # Panics
     /// As [`start_in`](Self::start_in).
     pub async fn start_with(folder: &Path, toml: &str) -> Self {
-        let mut config = Config::from_toml(toml, Path::new("test.toml"))
+        let config = Config::from_toml(toml, Path::new("test.toml"))
             .unwrap_or_else(|problems| panic!("{problems}"));
+        Self::start_config(folder, config).await
+    }
+
+    async fn start_config(folder: &Path, mut config: Config) -> Self {
         config.store.path = folder.join("data");
         let checked = config
             .check()
@@ -82,11 +124,7 @@ impl TestServer {
 
     /// A token of a user for an hour, with the grants of the configuration.
     pub fn token(&self, user: &str) -> String {
-        let exp = std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .map_or(0, |now| now.as_secs())
-            + 3600;
-        self.authenticator.mint(Claims::new(user, exp))
+        self.mint(Claims::new(user, crate::unix_s() + 3600))
     }
 
     /// A token with claims of the test's own.
@@ -97,6 +135,40 @@ impl TestServer {
     /// The URL of the native endpoint, with the token of a user.
     pub fn url(&self, user: &str) -> String {
         format!("ws://{}/ws?token={}", self.address, self.token(user))
+    }
+
+    /// The URL of the native endpoint, with nothing that says who asks.
+    pub fn anonymous(&self) -> String {
+        format!("ws://{}/ws", self.address)
+    }
+
+    /// The value of one line of `/metrics`: its name, and its labels if it has some.
+    ///
+    /// # Panics
+    /// When there is no such line.
+    pub async fn metric(&self, name: &str) -> f64 {
+        let text = crate::http::get(self.address, "/metrics").await.text();
+        value_of(&text, name).unwrap_or_else(|| panic!("no {name} in\n{text}"))
+    }
+
+    /// Waits until a line of `/metrics` has a value.
+    ///
+    /// # Panics
+    /// When it never has.
+    pub async fn until_metric(&self, name: &str, value: f64) {
+        let deadline = tokio::time::Instant::now() + crate::PATIENCE;
+        loop {
+            let text = crate::http::get(self.address, "/metrics").await.text();
+            let found = value_of(&text, name);
+            if found == Some(value) {
+                return;
+            }
+            assert!(
+                tokio::time::Instant::now() < deadline,
+                "{name} is {found:?}, not {value}"
+            );
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
     }
 
     /// Begins to drain, without waiting for its end.
@@ -113,4 +185,27 @@ impl TestServer {
             running.await.expect("the server ends without a panic");
         }
     }
+}
+
+/// The value of a line in the text of `/metrics`.
+pub fn value_of(text: &str, name: &str) -> Option<f64> {
+    let values = text
+        .lines()
+        .filter_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
+    values.into_iter().next()
+}
+
+/// Claims signed with a secret of the test's own, as another issuer would.
+///
+/// # Panics
+/// When the secret is too short.
+pub fn signed_with(secret: &str, claims: Claims) -> String {
+    let mut config = Config::default();
+    config.auth.secrets = vec![Secret::new(secret)];
+    let checked = config
+        .check()
+        .unwrap_or_else(|problems| panic!("{problems}"));
+    Authenticator::from_config(&checked)
+        .expect("a secret is there")
+        .mint(claims)
 }

@@ -1,0 +1,148 @@
+//! The `nuncio` program as a process of its own, which can be killed and started again on the same data.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// A running demo server with a port and a data folder of its own; it is killed when it is dropped.
+pub struct Program {
+    /// Where it listens, also after a restart.
+    pub address: SocketAddr,
+    folder: TempDir,
+    settings: Vec<String>,
+    process: Child,
+}
+
+/// How long a start may take, the recovery of the data included.
+const START_MAX: Duration = Duration::from_secs(30);
+
+impl Program {
+    /// Starts the demo with settings such as `limits.rate_per_second=0`, and waits until it is ready.
+    ///
+    /// # Panics
+    /// When it does not get ready.
+    pub fn start(settings: &[&str]) -> Self {
+        let address = free_address();
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut settings: Vec<String> =
+            settings.iter().map(|&setting| setting.to_owned()).collect();
+        settings.push(format!("server.listen={address}"));
+        let process = spawn(&folder, &settings);
+        let mut program = Self {
+            address,
+            folder,
+            settings,
+            process,
+        };
+        program.wait_until_ready();
+        program
+    }
+
+    /// Kills it (SIGKILL), as a power cut would.
+    ///
+    /// # Panics
+    /// When the process cannot be waited for.
+    pub fn kill(&mut self) {
+        // An error means that it has ended already.
+        let _ = self.process.kill();
+        self.process
+            .wait()
+            .expect("the server was started by this process");
+    }
+
+    /// Starts it again on the same data and the same port, and waits until it is ready.
+    ///
+    /// # Panics
+    /// When it does not get ready.
+    pub fn start_again(&mut self) {
+        self.process = spawn(&self.folder, &self.settings);
+        self.wait_until_ready();
+    }
+
+    /// The address of the page.
+    pub fn page(&self) -> String {
+        format!("http://{}/", self.address)
+    }
+
+    /// The URL of a WebSocket endpoint such as `/ws`.
+    pub fn url(&self, path: &str) -> String {
+        format!("ws://{}{path}", self.address)
+    }
+
+    fn wait_until_ready(&mut self) {
+        let late = Instant::now() + START_MAX;
+        while !self.is_listening() {
+            let ended = self
+                .process
+                .try_wait()
+                .expect("the server was started by this process");
+            assert!(ended.is_none(), "the server ended: {ended:?}");
+            assert!(
+                Instant::now() < late,
+                "the server is not ready after {START_MAX:?}"
+            );
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// It listens only once its data is recovered.
+    fn is_listening(&self) -> bool {
+        std::net::TcpStream::connect(self.address).is_ok()
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// The program: what `NUNCIO_PROGRAM` names, or what Cargo builds now.
+///
+/// # Panics
+/// When it cannot be built.
+pub fn program() -> &'static PathBuf {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| match std::env::var_os("NUNCIO_PROGRAM") {
+        Some(path) => path.into(),
+        None => build(),
+    })
+}
+
+fn build() -> PathBuf {
+    let output = Command::new(env!("CARGO"))
+        .args(["build", "--package", "nuncio-cli", "--message-format=json"])
+        .stderr(Stdio::inherit())
+        .output()
+        .expect("cargo runs");
+    assert!(output.status.success(), "nuncio does not build");
+    let messages = String::from_utf8(output.stdout).expect("cargo writes UTF-8");
+    let executables = messages.lines().filter_map(|line| {
+        let message: serde_json::Value = serde_json::from_str(line).ok()?;
+        message["executable"].as_str().map(PathBuf::from)
+    });
+    executables.last().expect("the package has a program")
+}
+
+fn spawn(folder: &TempDir, settings: &[String]) -> Child {
+    let mut command = Command::new(program());
+    for setting in settings {
+        command.args(["--set", setting]);
+    }
+    command
+        .current_dir(folder.path())
+        .env("NUNCIO_LOG_LEVEL", "error")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("the server's program starts")
+}
+
+fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("it is bound")
+}
