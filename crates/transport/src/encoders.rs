@@ -57,7 +57,7 @@ impl Encode for Encoders {
     fn encode(&self, encoder: EncoderId, message: Message<'_>) -> Bytes {
         let text = match message {
             Message::Publication(publication) => encode::publication(publication),
-            Message::Push(push) => encode::push(push),
+            Message::Push(_, push) => encode::push(push),
         };
         self.frame(encoder, &text)
     }
