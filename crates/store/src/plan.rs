@@ -265,7 +265,7 @@ fn pairs(
 }
 
 impl RoomPlan {
-    fn new(kept: &mut Kept) -> Self {
+    fn new(kept: &Kept) -> Self {
         Self {
             id: kept.id,
             committed: kept.log.position(),

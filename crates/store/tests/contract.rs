@@ -1,5 +1,7 @@
 //! What every broker promises (`nuncio_hub::Broker`), held against the one in memory and the one on disk.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 mod witness;
 
 use std::collections::HashSet;

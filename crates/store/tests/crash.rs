@@ -1,5 +1,7 @@
 //! A power failure at any moment: un-synced writes are lost or torn, and nothing acknowledged or delivered is.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 mod disk;
 mod witness;
 

@@ -1,5 +1,7 @@
 //! A disk that is full, or fails otherwise: publishes are refused, reads go on, and writing comes back by itself.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 mod disk;
 mod witness;
 

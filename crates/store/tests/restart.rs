@@ -1,5 +1,7 @@
 //! What a restart finds, and what the cache hides.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 mod witness;
 
 use std::fs;
