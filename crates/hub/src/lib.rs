@@ -17,6 +17,7 @@ mod emit;
 mod encode;
 mod flush;
 mod history;
+mod join;
 mod memory_broker;
 mod node;
 mod notice;
@@ -33,8 +34,9 @@ pub use broker::{Attached, Broker, Deliver, Done, Page, RoomKey, Since, Submissi
 pub use encode::{Encode, EncoderId, Message};
 pub use flush::{Flushers, SLICE, Slice};
 pub use history::Log;
+pub use join::JoinOutcome;
 pub use memory_broker::MemoryBroker;
-pub use node::{End, JoinOutcome, Node};
+pub use node::{End, Node};
 pub use notice::Notice;
 pub use outbox::{Flushed, Outbox, Pushed, Sink, Writer};
 pub use policy::{Durability, Policies, RoomPolicy};
