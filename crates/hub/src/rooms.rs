@@ -6,14 +6,11 @@ use std::time::Instant;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
-use nuncio_model::{
-    Position, PositionReason, PresencePage, Publication, Push, RoomLimits, RoomName, SocketId,
-    Typing, UserId,
-};
+use nuncio_model::{Position, PresencePage, Push, RoomLimits, RoomName, SocketId, Typing, UserId};
 use parking_lot::MutexGuard;
 use smallvec::{SmallVec, smallvec};
 
-use crate::broker::{Deliver, RoomKey};
+use crate::broker::RoomKey;
 use crate::encode::Encode;
 use crate::flush::Flushers;
 use crate::outbox::{Outbox, Sink};
@@ -21,6 +18,8 @@ use crate::policy::Policies;
 use crate::room::{Queued, Room};
 use crate::shard::Shards;
 use crate::socket::Socket;
+
+mod deliver;
 
 /// Messages that may wait in a room before a publisher hands them over itself instead of leaving it to the flush.
 const PENDING_MAX: usize = 1024;
@@ -477,80 +476,4 @@ pub(crate) enum NotEntered {
     Full,
     /// The socket was disconnected while it joined.
     Gone,
-}
-
-impl<S: Sink> Deliver for Rooms<S> {
-    fn deliver(&self, publication: &Arc<Publication>) {
-        self.counters.publications.fetch_add(1, Ordering::Relaxed);
-        let key = RoomKey {
-            namespace: publication.namespace.clone(),
-            room: publication.room.clone(),
-        };
-        let (index, mut shard) = self.lock(&key);
-        let Some(room) = shard.rooms.get_mut(&key) else {
-            return;
-        };
-        let expected = room.position.seq + 1;
-        if publication.position.epoch == room.position.epoch && publication.position.seq < expected
-        {
-            return;
-        }
-        let broken = publication.position
-            != Position {
-                seq: expected,
-                ..room.position
-            };
-        let reason = if publication.position.epoch == room.position.epoch {
-            PositionReason::Gap
-        } else {
-            PositionReason::NewEpoch
-        };
-        room.position = publication.position;
-        if broken {
-            let position = Position {
-                seq: publication.position.seq - 1,
-                ..publication.position
-            };
-            let push = Push::Position {
-                room: key.room.clone(),
-                position,
-                recovered: false,
-                reason,
-            };
-            self.queue(
-                index,
-                &mut shard,
-                &key,
-                Queued::Push(Box::new(push)),
-                SmallVec::new(),
-            );
-        }
-        self.queue(
-            index,
-            &mut shard,
-            &key,
-            Queued::Publication(publication.clone()),
-            SmallVec::new(),
-        );
-    }
-
-    fn position_broken(&self, key: &RoomKey, position: Position, reason: PositionReason) {
-        let (index, mut shard) = self.lock(key);
-        if let Some(room) = shard.rooms.get_mut(key) {
-            room.position = position;
-        }
-        let push = Push::Position {
-            room: key.room.clone(),
-            position,
-            recovered: false,
-            reason,
-        };
-        self.queue(
-            index,
-            &mut shard,
-            key,
-            Queued::Push(Box::new(push)),
-            SmallVec::new(),
-        );
-    }
 }

@@ -14,6 +14,7 @@ mod call;
 mod expiry;
 mod heartbeat;
 mod output;
+mod rights;
 mod session;
 mod settings;
 

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nuncio_model::{
-    CallId, CloseCode, Command, ErrorCode, Grants, Identity, JoinRequest, Joined, Now, Outcome,
-    PositionReason, Push, Refusal, Reply, Request, Right, RoomName, Secret, SocketId,
+    CallId, CloseCode, Command, ErrorCode, Grants, Identity, JoinRequest, Now, Push, Refusal,
+    Reply, Request, RoomName, Secret, SocketId,
 };
-use nuncio_protocol::encode::{self, Recovery, Welcome};
+use nuncio_protocol::encode::{self, Welcome};
 use nuncio_protocol::{Incoming, JoinForm, Undecodable, decode};
 
 use crate::budget::{Broke, Budget, Cost};
@@ -15,7 +15,10 @@ use crate::call::{Call, Kind};
 use crate::expiry::{Expires, Expiry};
 use crate::heartbeat::{Beat, Heartbeat};
 use crate::output::Output;
+use crate::rights::{check, check_join};
 use crate::settings::Settings;
+
+mod complete;
 
 /// One client's conversation, owned by exactly one task while the client is connected.
 ///
@@ -285,151 +288,6 @@ impl Session {
         ));
     }
 
-    /// Takes the outcome of a call that was answered at once.
-    pub fn complete(
-        &mut self,
-        call: Call,
-        result: Result<Outcome, Refusal>,
-        now: Now,
-        out: &mut Vec<Output>,
-    ) {
-        if matches!(self.state, State::Closed) {
-            return;
-        }
-        if result.is_ok() {
-            self.budget.accepted();
-        }
-        let Call { id, kind, .. } = call;
-        match (kind, result) {
-            (Kind::Authenticate, result) => {
-                self.complete_authenticate(id.as_ref(), result, now, out)
-            }
-            (Kind::Resume, result) => self.complete_resume(id.as_ref(), result, now, out),
-            (Kind::Refresh, Ok(Outcome::Refreshed(identity))) => {
-                let reply = Reply::Refreshed { exp: identity.exp };
-                self.regrant(*identity, now);
-                send_reply(id.as_ref(), &reply, JoinForm::One, out);
-            }
-            (Kind::Join { form, refused }, Ok(Outcome::Reply(Reply::Joined(rooms)))) => {
-                complete_join(id.as_ref(), rooms, form, refused, out);
-            }
-            (_, Ok(Outcome::Reply(reply))) => send_reply(id.as_ref(), &reply, JoinForm::One, out),
-            (_, Err(refusal)) => self.refuse(id.as_ref(), &refusal, out),
-            (kind, Ok(outcome)) => unreachable!("a call of {kind:?} was answered with {outcome:?}"),
-        }
-    }
-
-    /// Keeps a call whose outcome comes later.
-    pub fn pend(&mut self, call: Call) {
-        self.pending.get_or_insert_default().push(call);
-    }
-
-    /// Takes the outcome of a call that was kept.
-    pub fn complete_pending(
-        &mut self,
-        number: u32,
-        result: Result<Outcome, Refusal>,
-        now: Now,
-        out: &mut Vec<Output>,
-    ) {
-        let Some(calls) = &mut self.pending else {
-            return;
-        };
-        let Some(index) = calls.iter().position(|call| call.number == number) else {
-            return;
-        };
-        let call = calls.remove(index);
-        if calls.is_empty() {
-            self.pending = None;
-        }
-        self.complete(call, result, now, out);
-    }
-
-    fn complete_authenticate(
-        &mut self,
-        id: Option<&CallId>,
-        result: Result<Outcome, Refusal>,
-        now: Now,
-        out: &mut Vec<Output>,
-    ) {
-        match result {
-            Ok(Outcome::Admitted(admitted)) => {
-                out.push(Output::Send(encode::auth_ok(
-                    &admitted.identity,
-                    &admitted.resume,
-                )));
-                send_reply(id, &Reply::Done, JoinForm::One, out);
-                self.become_open(&admitted.identity, now, Fresh::Yes);
-                for joined in &admitted.joined {
-                    send_joined(joined, out);
-                }
-                out.push(Output::Release);
-            }
-            Ok(outcome) => unreachable!("authentication was answered with {outcome:?}"),
-            Err(refusal) => match refusal.code {
-                ErrorCode::RoomLimit | ErrorCode::Unavailable | ErrorCode::Internal => {
-                    refuse(id, &refusal, out);
-                    self.close(CloseCode::TRY_AGAIN, "Try again later", out);
-                }
-                _ => self.close(CloseCode::POLICY, "Authentication failed", out),
-            },
-        }
-    }
-
-    fn complete_resume(
-        &mut self,
-        id: Option<&CallId>,
-        result: Result<Outcome, Refusal>,
-        now: Now,
-        out: &mut Vec<Output>,
-    ) {
-        match result {
-            Ok(Outcome::Resumed(resumed)) => {
-                let rooms = resumed.rooms.iter().filter_map(|room| room.as_ref().ok());
-                let recoveries = rooms.clone().map(|joined| Recovery {
-                    room: joined.room.clone(),
-                    position: joined.position,
-                    recovered: joined.recovered,
-                });
-                out.push(Output::Send(encode::resumed(
-                    &resumed.resume,
-                    &recoveries.collect::<Vec<_>>(),
-                )));
-                send_reply(id, &Reply::Done, JoinForm::One, out);
-                self.become_open(&resumed.identity, now, Fresh::No);
-                for joined in rooms {
-                    send_replay(joined, out);
-                }
-                for (room, refusal) in resumed.rooms.iter().filter_map(|room| room.as_ref().err()) {
-                    send_push(
-                        &Push::Removed {
-                            room: room.clone(),
-                            code: refusal.code,
-                        },
-                        out,
-                    );
-                }
-                out.push(Output::Release);
-            }
-            Ok(outcome) => unreachable!("a resume was answered with {outcome:?}"),
-            Err(refusal) => {
-                if let State::Anonymous { asked, .. } = &mut self.state {
-                    *asked = false;
-                }
-                refuse(id, &refusal, out);
-            }
-        }
-    }
-
-    fn become_open(&mut self, identity: &Identity, now: Now, fresh: Fresh) {
-        let expiry = Expiry::new(identity.exp, now);
-        self.state = State::Open {
-            grants: identity.grants.clone(),
-            expiry,
-            fresh: fresh == Fresh::Yes,
-        };
-    }
-
     /// The client has other grants from now on; whoever decided that has taken it out of rooms it may no longer be in.
     pub fn regrant(&mut self, identity: Identity, now: Now) {
         if let State::Open { grants, expiry, .. } = &mut self.state {
@@ -619,54 +477,6 @@ fn cost_of(incoming: &Incoming) -> (Cost, Option<&CallId>) {
     }
 }
 
-fn check(grants: &Grants, command: &Command) -> Result<(), Refusal> {
-    match command {
-        Command::Publish(request) => grants.check(&request.room, Right::Publish),
-        Command::Private { to, .. } => grants.check_private(to),
-        Command::Typing { room, .. } => grants.check(room, Right::Typing),
-        Command::Presence { room, .. } => grants.check(room, Right::Presence),
-        Command::History(query) => grants.check(&query.room, Right::History),
-        Command::Leave(_) | Command::Call { .. } | Command::Join(_) | Command::Refresh { .. } => {
-            Ok(())
-        }
-    }
-}
-
-fn check_join(grants: &Grants, request: &JoinRequest) -> Result<(), Refusal> {
-    grants.check(&request.room, Right::Join)?;
-    if request.since.is_some() || request.history.is_some() {
-        grants.check(&request.room, Right::History)?;
-    }
-    Ok(())
-}
-
-fn complete_join(
-    id: Option<&CallId>,
-    mut rooms: Vec<Result<Joined, (RoomName, Refusal)>>,
-    form: JoinForm,
-    refused: Vec<(usize, RoomName, Refusal)>,
-    out: &mut Vec<Output>,
-) {
-    for (index, room, refusal) in refused {
-        rooms.insert(index, Err((room, refusal)));
-    }
-    let reply = Reply::Joined(rooms);
-    let Reply::Joined(rooms) = &reply else { return };
-    match (id, form, &rooms[..]) {
-        (_, JoinForm::One, [Err((_, refusal))]) => refuse(id, refusal, out),
-        (Some(id), ..) => out.push(Output::Send(encode::reply(id, &reply, form))),
-        (None, ..) => {
-            for (_, refusal) in rooms.iter().filter_map(|room| room.as_ref().err()) {
-                refuse(None, refusal, out);
-            }
-        }
-    }
-    for joined in rooms.iter().filter_map(|room| room.as_ref().ok()) {
-        send_replay(joined, out);
-    }
-    out.push(Output::Release);
-}
-
 fn send_reply(id: Option<&CallId>, reply: &Reply, form: JoinForm, out: &mut Vec<Output>) {
     if let Some(id) = id {
         out.push(Output::Send(encode::reply(id, reply, form)));
@@ -679,35 +489,6 @@ fn refuse(id: Option<&CallId>, refusal: &Refusal, out: &mut Vec<Output>) {
 
 fn send_push(push: &Push, out: &mut Vec<Output>) {
     out.push(Output::Send(encode::push(push)));
-}
-
-fn send_joined(joined: &Joined, out: &mut Vec<Output>) {
-    let Joined {
-        room,
-        position,
-        recovered,
-        ..
-    } = joined;
-    let reason = PositionReason::Joined;
-    send_push(
-        &Push::Position {
-            room: room.clone(),
-            position: *position,
-            recovered: *recovered,
-            reason,
-        },
-        out,
-    );
-    send_replay(joined, out);
-}
-
-fn send_replay(joined: &Joined, out: &mut Vec<Output>) {
-    out.extend(
-        joined
-            .replay
-            .iter()
-            .map(|publication| Output::Send(encode::publication(publication))),
-    );
 }
 
 #[cfg(test)]
