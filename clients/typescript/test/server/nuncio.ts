@@ -53,7 +53,13 @@ export class Nuncio {
   async run(): Promise<void> {
     this.#process = spawn(this.#program, ["serve"], {
       cwd: this.#folder,
-      env: { ...process.env, NUNCIO_SERVER_LISTEN: this.#address, NUNCIO_LIMITS_RATE_PER_SECOND: "0" },
+      // Rooms keep everything: a client may by chance miss every chance to return for a while, and must lose nothing even then.
+      env: {
+        ...process.env,
+        NUNCIO_SERVER_LISTEN: this.#address,
+        NUNCIO_LIMITS_RATE_PER_SECOND: "0",
+        NUNCIO_HISTORY_MESSAGES: "100000",
+      },
       stdio: ["ignore", "ignore", "inherit"],
     });
     const late = Date.now() + START_MAX;
