@@ -11,7 +11,7 @@ use http::{Response, StatusCode, header};
 use hyper::body::Incoming;
 use nuncio_hub::{End, Notice};
 use nuncio_model::{
-    ErrorCode, Namespace, Now, Outcome, Refusal, Request, ResumeToken, Secret, SocketId,
+    CloseCode, ErrorCode, Namespace, Now, Outcome, Refusal, Request, ResumeToken, Secret, SocketId,
 };
 use nuncio_transport::{Admission, App, Body, Client, Closed, ClosedBy, Node, Outbox, clock, text};
 use parking_lot::Mutex;
@@ -97,7 +97,12 @@ impl App for Nuncio {
             .dec();
         let waiter = self.parking.waiter(id);
         if waiter.is_none() && !closed.is_resumable() {
-            self.node.disconnect(&socket, End::Ended, now);
+            // A page that is reloaded closes like one that is left: its user is still there for the grace, the session is not.
+            let end = match closed.code {
+                CloseCode::GOING_AWAY => End::Lost,
+                _ => End::Ended,
+            };
+            self.node.disconnect(&socket, end, now);
             return;
         }
         let rooms = self.node.disconnect(&socket, End::Lost, now);
