@@ -181,6 +181,7 @@ impl<A: App> Service<A> {
             address,
             since: now.instant,
         };
+        shared.app.opened(&client);
         let mut driver = Driver::new(
             shared,
             io,
