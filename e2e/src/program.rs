@@ -1,7 +1,7 @@
 //! The `nuncio` program as a process of its own, which can be killed and started again on the same data.
 
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -101,13 +101,29 @@ impl Drop for Program {
     }
 }
 
-/// The program: what `NUNCIO_PROGRAM` names, or what Cargo builds now.
+/// Runs a file of tests in `e2e/browser` against the program, with the output shown.
+///
+/// # Panics
+/// When a test fails, or the folder's packages are not installed (`cargo xtask install`).
+pub fn node_test(file: &str) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("browser");
+    let status = Command::new("node")
+        .args(["--test", "--test-reporter=spec", file])
+        .current_dir(folder)
+        .env("SERVER_BIN", program())
+        .stdin(Stdio::null())
+        .status()
+        .expect("node starts");
+    assert!(status.success(), "{file}: {status}");
+}
+
+/// The program: what `SERVER_BIN` names, or what Cargo builds now.
 ///
 /// # Panics
 /// When it cannot be built.
 pub fn program() -> &'static PathBuf {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| match std::env::var_os("NUNCIO_PROGRAM") {
+    PROGRAM.get_or_init(|| match std::env::var_os("SERVER_BIN") {
         Some(path) => path.into(),
         None => build(),
     })

@@ -106,7 +106,7 @@ fn long_tests() -> Outcome {
 }
 
 fn with_judges(command: &mut std::process::Command) -> &mut std::process::Command {
-    let command = command.env("NUNCIO_PROGRAM", release_program());
+    let command = command.env("SERVER_BIN", release_program());
     match autobahn::folder() {
         Some(folder) => command.env("AUTOBAHN_HOME", folder),
         None => command,
