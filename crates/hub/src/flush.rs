@@ -56,7 +56,7 @@ impl<S: Sink> Flushers<S> {
 
     /// Puts an outbox that has become due on its flusher's list.
     pub fn add(&self, outbox: Arc<Outbox<S>>) {
-        let home = outbox.home() % self.flushers.len();
+        let home = outbox.home(self.flushers.len());
         self.flushers[home].due.lock().push(outbox);
         self.signal(home);
     }

@@ -34,7 +34,6 @@ pub struct Node<S> {
 struct Leaving {
     until: Instant,
     key: UserKey,
-    end: End,
     /// Rooms that the user is still in for the others, because its connection was lost.
     lost: Vec<RoomName>,
 }
@@ -137,7 +136,7 @@ impl<S: Sink> Node<S> {
             .iter()
             .map(|membership| membership.room.clone())
             .collect();
-        let offline = self.registry.remove(socket, &rooms, end);
+        self.registry.remove(socket, &rooms);
         let exit = match end {
             End::Ended => Exit::Left,
             End::Lost => Exit::Lost,
@@ -153,14 +152,10 @@ impl<S: Sink> Node<S> {
         } else {
             Vec::new()
         };
-        if let Some(rooms) = offline {
-            self.announce_offline(&socket.user_key(), &rooms);
-        }
         let until = now.instant + self.rooms.limits().presence_grace;
         self.leaving.lock().push_back(Leaving {
             until,
             key: socket.user_key(),
-            end,
             lost,
         });
         rooms
@@ -274,14 +269,14 @@ impl<S: Sink> Node<S> {
             if leaving.front().is_none_or(|first| first.until > now) {
                 return;
             }
-            let Some(Leaving { key, end, lost, .. }) = leaving.pop_front() else {
+            let Some(Leaving { key, lost, .. }) = leaving.pop_front() else {
                 return;
             };
             drop(leaving);
             for room in lost {
                 self.rooms.exit_lost(&key.in_room(room), &key.user);
             }
-            if let Some(rooms) = self.registry.left(&key, end) {
+            if let Some(rooms) = self.registry.left(&key) {
                 self.announce_offline(&key, &rooms);
             }
         }

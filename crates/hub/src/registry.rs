@@ -9,7 +9,6 @@ use hashbrown::HashMap;
 use nuncio_model::{Namespace, RateBucket, RateLimits, RoomName, SocketId, UserId};
 use smallvec::SmallVec;
 
-use crate::node::End;
 use crate::shard::Shards;
 use crate::socket::Socket;
 
@@ -31,25 +30,15 @@ pub(crate) struct Registry<S> {
 struct User {
     sockets: SmallVec<[SocketId; 1]>,
     rate: RateBucket,
-    /// Sockets that went less than the grace ago: they keep the user's rate, and, if they were lost, its presence.
+    /// Sockets that went less than the grace ago: they keep the user's rate and its presence.
     leaving: Option<Box<Leaving>>,
 }
 
 #[derive(Default)]
 struct Leaving {
     sockets: usize,
-    /// Those among them that may come back.
-    lost: usize,
     /// Rooms whose members think that the user is online.
     rooms: Vec<RoomName>,
-}
-
-impl User {
-    /// The rooms to tell, when no socket is there any more and none may come back.
-    fn offline(&mut self) -> Option<Vec<RoomName>> {
-        let leaving = self.leaving.as_mut()?;
-        (self.sockets.is_empty() && leaving.lost == 0).then(|| std::mem::take(&mut leaving.rooms))
-    }
 }
 
 /// The user has as many sessions as one may have.
@@ -94,14 +83,8 @@ impl<S> Registry<S> {
         Ok(())
     }
 
-    /// Takes a socket out; its user stays until [`left`](Self::left) is called for it after the grace. `Some` when the user is offline at once, with the
-    /// rooms it was in.
-    pub(crate) fn remove(
-        &self,
-        socket: &Socket<S>,
-        rooms: &[RoomName],
-        end: End,
-    ) -> Option<Vec<RoomName>> {
+    /// Takes a socket out; its user stays until [`left`](Self::left) is called for it after the grace.
+    pub(crate) fn remove(&self, socket: &Socket<S>, rooms: &[RoomName]) {
         let mut sockets = self.sockets.of(&socket.id).lock();
         // A resumed session has the id of the one before: only the socket itself is taken out.
         if sockets
@@ -121,33 +104,23 @@ impl<S> Registry<S> {
         let leaving = user.leaving.get_or_insert_default();
         leaving.sockets += 1;
         leaving.rooms.extend_from_slice(rooms);
-        match end {
-            End::Ended => user.offline(),
-            End::Lost => {
-                leaving.lost += 1;
-                None
-            }
-        }
     }
 
     /// The grace of one removed socket is over. `Some` when the user is offline now, with the rooms it was in.
-    pub(crate) fn left(&self, key: &UserKey, end: End) -> Option<Vec<RoomName>> {
+    pub(crate) fn left(&self, key: &UserKey) -> Option<Vec<RoomName>> {
         let mut users = self.users.of(key).lock();
         let user = users.get_mut(key)?;
         let leaving = user.leaving.as_mut()?;
         leaving.sockets -= 1;
-        if end == End::Lost {
-            leaving.lost -= 1;
+        if leaving.sockets > 0 {
+            return None;
         }
-        let is_last = leaving.sockets == 0;
-        let offline = user.offline();
-        if is_last {
-            user.leaving = None;
-            if user.sockets.is_empty() {
-                users.remove(key);
-            }
+        let rooms = user.leaving.take().map(|leaving| leaving.rooms);
+        if !user.sockets.is_empty() {
+            return None;
         }
-        offline
+        users.remove(key);
+        rooms
     }
 
     /// Whether the user was in the room less than the grace ago.

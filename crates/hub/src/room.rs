@@ -120,7 +120,7 @@ impl<S: crate::outbox::Sink> Room<S> {
                 settled.deliveries += run.messages;
                 settled.bytes += frame.len() as u64;
                 if slot.outbox.push(frame.clone()) == Pushed::Due {
-                    due[slot.outbox.home() % due.len()].push(slot.outbox.clone());
+                    due[slot.outbox.home(due.len())].push(slot.outbox.clone());
                 }
             }
         }

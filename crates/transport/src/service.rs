@@ -158,8 +158,7 @@ impl<A: App> Service<A> {
         let Self { shared, .. } = self;
         let limits = &shared.settings.connection;
         let id = crate::random::socket_id();
-        let home = id.as_bytes()[1];
-        let outbox = Arc::new(Outbox::new(wire, home, limits.outbox_bytes_max));
+        let outbox = Arc::new(Outbox::new(wire, limits.outbox_bytes_max));
         let config = ConnectionConfig {
             message_bytes_max: limits.message_bytes_max as u64,
             deflate: accepted.deflate,

@@ -82,14 +82,13 @@ impl Hall {
         let number = self.ids.fetch_add(1, Ordering::Relaxed);
         let mut id = [0; 15];
         id[..8].copy_from_slice(&number.to_be_bytes());
-        let home = (number % FLUSHERS as u64) as u8;
         Arc::new(Socket {
             id: SocketId::from_random(id),
             user: name(user),
             namespace: Namespace::default(),
             encoder: EncoderId(encoder),
             secret: [0; 16],
-            outbox: Arc::new(Outbox::new(Wire::open(), home, outbox_bytes_max)),
+            outbox: Arc::new(Outbox::new(Wire::open(), outbox_bytes_max)),
             rooms: Memberships::default(),
         })
     }
