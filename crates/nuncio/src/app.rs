@@ -83,11 +83,11 @@ impl App for Nuncio {
         let Client {
             id,
             socket,
-            standing,
+            about,
             namespace,
             ..
         } = client;
-        let (Some(socket), Some(standing)) = (socket, standing) else {
+        let (Some(socket), Some(standing)) = (socket, about.standing) else {
             self.anonymous.lock().remove(&id);
             return;
         };
@@ -114,7 +114,7 @@ impl App for Nuncio {
             token,
             user: socket.user.clone(),
             namespace,
-            standing: *standing,
+            standing,
             rooms,
         };
         self.parking.park(parked, now.instant);
@@ -278,7 +278,7 @@ fn log_close(client: &Client, closed: &Closed) {
         .socket
         .as_ref()
         .map_or("", |socket| socket.user.as_str());
-    let Client { id, address, .. } = client;
+    let (id, address) = (client.id, client.about.address);
     let Closed {
         code,
         reason,

@@ -28,6 +28,10 @@ impl Nuncio {
                 Ok(identity) => self.enter(client, call, identity, now),
                 Err(refusal) => Some(Err(refusal)),
             },
+            Request::Connect { auth, token } => match self.identify(&auth, token, now) {
+                Ok(identity) => self.enter(client, call, identity, now),
+                Err(refusal) => Some(Err(refusal)),
+            },
             Request::Enter(identity) => self.enter(client, call, *identity, now),
             Request::Resume { token, rooms } => self.resume(client, call, token, rooms, now),
             Request::Refresh(token) => Some(self.refresh(client, &token, now)),
@@ -48,6 +52,29 @@ impl Nuncio {
                 tracing::info!(%error, "a token was refused");
                 Refusal::new(ErrorCode::NotAuthenticated, error.client_message())
             })
+    }
+
+    /// Who a Socket.IO client is: its CONNECT says so, or else the request that opened the connection.
+    fn identify(
+        &self,
+        auth: &Secret,
+        token: Option<Secret>,
+        now: Now,
+    ) -> Result<Identity, Refusal> {
+        #[derive(serde::Deserialize)]
+        struct Auth {
+            token: Option<String>,
+        }
+        let Ok(auth) = serde_json::from_str::<Auth>(auth.reveal()) else {
+            return Err(Refusal::new(
+                ErrorCode::NotAuthenticated,
+                "auth.token must be a string",
+            ));
+        };
+        match auth.token.map(Secret::from).or(token) {
+            Some(token) => self.verify(&token, now),
+            None => Err(Refusal::new(ErrorCode::NotAuthenticated, "Missing token")),
+        }
     }
 
     /// Lets a client in, and into the rooms that its token names.
@@ -119,7 +146,7 @@ impl Nuncio {
             .get_or_create(&[("transport", "websocket".to_owned())])
             .inc();
         client.socket = Some(socket.clone());
-        client.standing = Some(Box::new(standing.clone()));
+        client.about.standing = Some(standing.clone());
         Ok(socket)
     }
 
@@ -194,7 +221,7 @@ impl Nuncio {
             rooms,
         } = parked;
         if let Some(exp) = standing.exp
-            && exp + self.config.connection.clock_leeway.as_secs() <= now.unix_s()
+            && exp.saturating_add(self.config.connection.clock_leeway.as_secs()) <= now.unix_s()
         {
             return Some(Err(Refusal::new(
                 ErrorCode::NotAuthenticated,
@@ -284,12 +311,13 @@ impl Nuncio {
                 && self.node.leave(&socket, &room, now)
             {
                 socket.outbox.notify(Notice::Removed {
+                    namespace: socket.namespace.clone(),
                     room,
                     code: ErrorCode::Forbidden,
                 });
             }
         }
-        client.standing = Some(Box::new(standing_of(&identity)));
+        client.about.standing = Some(standing_of(&identity));
         Ok(Outcome::Refreshed(Box::new(identity)))
     }
 

@@ -84,13 +84,19 @@ pub struct Client {
     pub outbox: Arc<Outbox>,
     /// Its place in the hub, once it is authenticated.
     pub socket: Option<Arc<Socket>>,
-    /// What its token allows, once it is authenticated.
-    pub standing: Option<Box<Standing>>,
     /// Where its rooms are.
     pub namespace: Namespace,
     /// How it is written to.
     pub encoder: EncoderId,
-    /// Its address.
+    /// What is looked at now and then.
+    pub about: Box<About>,
+}
+
+/// What a connection's task keeps on the side: in line it would make every task the next size larger.
+pub struct About {
+    /// What the client's token allows, once it is authenticated.
+    pub standing: Option<Standing>,
+    /// Its address, as a trusted proxy tells it.
     pub address: IpAddr,
     /// When it connected.
     pub since: Instant,

@@ -282,7 +282,7 @@ impl<A: App, I: Io> Driver<A, I> {
         let Some(client) = self.client.take() else {
             return;
         };
-        let after = now.instant.saturating_duration_since(client.since);
+        let after = now.instant.saturating_duration_since(client.about.since);
         self.phase = Phase::Closing {
             deadline: now.instant + CLOSE_TIMEOUT,
         };
@@ -317,7 +317,11 @@ impl<A: App, I: Io> Driver<A, I> {
                     self.shared.app.overflowed();
                     self.session.handle_overflow(outputs);
                 }
-                Notice::Removed { room, code } => self.session.handle_removed(room, code, outputs),
+                Notice::Removed {
+                    namespace: _,
+                    room,
+                    code,
+                } => self.session.handle_removed(room, code, outputs),
                 Notice::Regranted(identity) => self.session.regrant(*identity, now),
             }
         }
@@ -450,7 +454,7 @@ impl<A: App, I> Drop for Driver<A, I> {
         self.outbox.close();
         if let Some(client) = self.client.take() {
             let now = clock::now();
-            let after = now.instant.saturating_duration_since(client.since);
+            let after = now.instant.saturating_duration_since(client.about.since);
             let closed = Closed {
                 code: CloseCode::ABNORMAL,
                 reason: "the session ended by a fault".into(),

@@ -16,7 +16,7 @@ mod service;
 mod sink;
 mod timers;
 
-pub use app::{Admission, App, Body, Client, Closed, ClosedBy, Standing};
+pub use app::{About, Admission, App, Body, Client, Closed, ClosedBy, Standing};
 pub use driver::Shared;
 pub use encoders::{Encoders, NATIVE};
 pub use listener::{Front, FrontLimits};

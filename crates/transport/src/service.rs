@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_rustls::server::TlsStream;
 
-use crate::app::{Admission, App, Body, Client};
+use crate::app::{About, Admission, App, Body, Client};
 use crate::clock;
 use crate::driver::{Driver, Shared};
 use crate::echo::{self, EchoMode};
@@ -170,15 +170,18 @@ impl<A: App> Service<A> {
             address,
         } = admission;
         let encoder = encoder_of(accepted.deflate);
+        let about = Box::new(About {
+            standing: None,
+            address,
+            since: now.instant,
+        });
         let client = Client {
             id,
             outbox,
             socket: None,
-            standing: None,
             namespace,
             encoder,
-            address,
-            since: now.instant,
+            about,
         };
         shared.app.opened(&client);
         let mut driver = Driver::new(
