@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use nuncio_model::{CloseCode, ErrorCode, Identity, Outcome, Refusal, Request, RoomName};
+use nuncio_model::{CloseCode, ErrorCode, Identity, Namespace, Outcome, Refusal, Request, RoomName};
 
 /// One thing for a connection's task.
 #[derive(Debug)]
@@ -40,6 +40,8 @@ pub enum Notice {
     Overflow,
     /// The session is no longer in a room.
     Removed {
+        /// Where the room is.
+        namespace: Namespace,
         /// The room.
         room: RoomName,
         /// Why.

@@ -169,6 +169,20 @@ impl<S: Sink> Outbox<S> {
         state.push(item)
     }
 
+    /// Puts an item before all that waits, and leaves it to the caller to flush: what a task must say before it lets others write. It is not for sinks that
+    /// others write to already, where the first item may be partly written.
+    pub fn push_first(&self, item: Bytes) {
+        let mut state = self.state.lock();
+        if state.phase == Phase::Closed || item.is_empty() {
+            return;
+        }
+        state.bytes += item.len() as u32;
+        state.queue.push_first(item);
+        if state.phase == Phase::Idle {
+            state.phase = Phase::Due;
+        }
+    }
+
     /// Makes what others cause wait, until [`release`](Self::release), behind what the conversation itself is about to say.
     pub fn hold(&self) {
         self.state.lock().holds += 1;
@@ -465,6 +479,16 @@ impl Queue {
         }
     }
 
+    fn push_first(&mut self, item: Bytes) {
+        match self {
+            Self::One(first) if first.is_empty() => *first = item,
+            Self::One(first) => {
+                *self = Self::Many(Box::new(VecDeque::from([item, std::mem::take(first)])));
+            }
+            Self::Many(items) => items.push_front(item),
+        }
+    }
+
     fn pop(&mut self) -> Option<Bytes> {
         match self {
             Self::One(first) if first.is_empty() => None,
@@ -548,6 +572,21 @@ mod tests {
 
         assert_eq!(outbox.sink.text(), "abcdefghi");
         assert_eq!(outbox.bytes(), 0);
+    }
+
+    #[test]
+    fn what_a_task_says_first_goes_before_all_that_waits() {
+        let outbox = Outbox::new(Pipe::open(), 1000);
+        outbox.push_first(item("a"));
+        outbox.push(item("c"));
+
+        outbox.push_first(item("b"));
+        outbox.push_first(item("a"));
+        outbox.flush();
+
+        assert_eq!(outbox.sink.text(), "abac");
+        assert_eq!(outbox.bytes(), 0);
+        assert_eq!(outbox.push(item("d")), Pushed::Due, "idle again");
     }
 
     #[test]

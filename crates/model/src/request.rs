@@ -43,6 +43,13 @@ impl fmt::Debug for Secret {
 pub enum Request {
     /// Let this client in, by its token.
     Authenticate(Secret),
+    /// Let this Socket.IO client into its namespace.
+    Connect {
+        /// The payload of its CONNECT, a JSON object.
+        auth: Secret,
+        /// The token of the request that opened the connection.
+        token: Option<Secret>,
+    },
     /// Let this client in, whose request said who it is.
     Enter(Box<Identity>),
     /// Give this client a session that it had.

@@ -16,7 +16,7 @@ use nuncio_model::Json;
 pub use handshake::{Recovery, Welcome, auth_ok, resumed, welcome};
 pub use publication::publication;
 pub use push::push;
-pub use reply::{error, refuse, reply, reply_error};
+pub use reply::{error, refusal, refuse, reply, reply_data, reply_error};
 
 use self::text::Text;
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use nuncio_model::{RateBucket, RateLimits};
+use nuncio_model::{Command, RateBucket, RateLimits};
 
 /// Two buckets and a count of refusals: 40 bytes in every session.
 #[derive(Debug, Default)]
@@ -21,6 +21,21 @@ pub(crate) enum Cost {
     Control,
     /// Everything else.
     Message,
+}
+
+impl Cost {
+    pub(crate) const fn of(command: &Command) -> Self {
+        match command {
+            Command::Join(_) | Command::Leave(_) => Self::Control,
+            Command::Publish(_)
+            | Command::Private { .. }
+            | Command::Typing { .. }
+            | Command::Presence { .. }
+            | Command::History(_)
+            | Command::Call { .. }
+            | Command::Refresh { .. } => Self::Message,
+        }
+    }
 }
 
 /// A message that is not affordable.

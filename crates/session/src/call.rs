@@ -8,6 +8,8 @@ use nuncio_protocol::JoinForm;
 pub struct Call {
     /// Names the call within its session, for [`Session::complete_pending`](crate::Session::complete_pending).
     pub number: u32,
+    /// The place in a Socket.IO connection that asks; 0 in the native dialect.
+    pub(crate) member: u32,
     pub(crate) id: Option<CallId>,
     pub(crate) kind: Kind,
 }

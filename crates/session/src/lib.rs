@@ -14,9 +14,11 @@ mod call;
 mod expiry;
 mod heartbeat;
 mod output;
+mod pending;
 mod rights;
 mod session;
 mod settings;
+pub mod socketio;
 
 pub use call::Call;
 pub use output::Output;

@@ -15,7 +15,8 @@ use crate::call::{Call, Kind};
 use crate::expiry::{Expires, Expiry};
 use crate::heartbeat::{Beat, Heartbeat};
 use crate::output::Output;
-use crate::rights::{check, check_join};
+use crate::pending::Pending;
+use crate::rights::{self, check};
 use crate::settings::Settings;
 
 mod complete;
@@ -34,12 +35,7 @@ pub struct Session {
     state: State,
     heartbeat: Heartbeat,
     budget: Budget,
-    /// Calls that wait for their outcome; allocated only while there are some.
-    #[expect(
-        clippy::box_collection,
-        reason = "8 bytes instead of 24 in every idle session"
-    )]
-    pending: Option<Box<Vec<Call>>>,
+    pending: Pending,
     calls: u32,
 }
 
@@ -77,7 +73,7 @@ impl Session {
             state,
             heartbeat,
             budget: Budget::default(),
-            pending: None,
+            pending: Pending::default(),
             calls: 0,
         }
     }
@@ -251,18 +247,7 @@ impl Session {
         grants: &Grants,
         out: &mut Vec<Output>,
     ) {
-        let (mut granted, mut refused) = (Vec::new(), Vec::new());
-        for (index, mut request) in requests.into_iter().enumerate() {
-            match check_join(grants, &request) {
-                Ok(()) => {
-                    request.history = request
-                        .history
-                        .map(|count| count.min(self.settings.history_max));
-                    granted.push(request);
-                }
-                Err(refusal) => refused.push((index, request.room, refusal)),
-            }
-        }
+        let (granted, refused) = rights::split_join(grants, requests, self.settings.history_max);
         match (form, refused.first()) {
             (JoinForm::One, Some((_, _, refusal))) => refuse(id.as_ref(), refusal, out),
             (JoinForm::One, None) | (JoinForm::Many, _) => {
@@ -281,6 +266,7 @@ impl Session {
         out.push(Output::Call(
             Call {
                 number: self.calls,
+                member: 0,
                 id,
                 kind,
             },
@@ -407,19 +393,17 @@ impl Session {
 
     /// Whether so many calls wait for their outcome that no more should be read.
     pub fn is_saturated(&self) -> bool {
-        let waiting = self.pending.as_ref().map_or(0, |calls| calls.len());
         let entering = matches!(
             self.state,
             State::Anonymous { .. } | State::Open { fresh: false, .. }
         ) && self.is_entering();
-        waiting >= self.settings.connection.calls_max || entering
+        self.pending.len() >= self.settings.connection.calls_max || entering
     }
 
     /// Whether it is being decided who the client is; what it says next depends on that.
     fn is_entering(&self) -> bool {
-        let calls = self.pending.iter().flat_map(|calls| calls.iter());
-        calls
-            .into_iter()
+        self.pending
+            .iter()
             .any(|call| matches!(call.kind, Kind::Authenticate | Kind::Resume))
     }
 
@@ -464,16 +448,7 @@ fn cost_of(incoming: &Incoming) -> (Cost, Option<&CallId>) {
         Incoming::Ping { id } => (Cost::Free, id.as_ref()),
         Incoming::Answer { .. } => (Cost::Control, None),
         Incoming::Auth { id, .. } | Incoming::Resume { id, .. } => (Cost::Message, id.as_ref()),
-        Incoming::Command { id, command, .. } => match command {
-            Command::Join(_) | Command::Leave(_) => (Cost::Control, id.as_ref()),
-            Command::Publish(_)
-            | Command::Private { .. }
-            | Command::Typing { .. }
-            | Command::Presence { .. }
-            | Command::History(_)
-            | Command::Call { .. }
-            | Command::Refresh { .. } => (Cost::Message, id.as_ref()),
-        },
+        Incoming::Command { id, command, .. } => (Cost::of(command), id.as_ref()),
     }
 }
 

@@ -23,6 +23,20 @@ pub fn reply(id: &CallId, reply: &Reply, form: JoinForm) -> Bytes {
     text.close()
 }
 
+/// The `data` of a reply alone, for dialects whose acknowledgements are not messages.
+pub fn reply_data(reply: &Reply, form: JoinForm) -> Bytes {
+    let mut text = Text::with_capacity(len(reply) + 1);
+    data(&mut text, reply, form);
+    text.into_bytes()
+}
+
+/// A refusal alone, as it stands in the `error` of a reply.
+pub fn refusal(refusal: &Refusal) -> Bytes {
+    let mut text = Text::with_capacity(refusal.message.len() + 128);
+    refusal_object(&mut text, refusal);
+    text.into_bytes()
+}
+
 /// `{ack, error}`: a call was refused.
 pub fn reply_error(id: &CallId, refusal: &Refusal) -> Bytes {
     let mut text = Text::with_capacity(refusal.message.len() + 160);

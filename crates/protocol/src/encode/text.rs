@@ -95,6 +95,11 @@ impl Text {
         self.raw("}")
     }
 
+    /// Gives the text away as it is.
+    pub(crate) fn into_bytes(self) -> Bytes {
+        self.0.into()
+    }
+
     /// Closes the message and gives its text away.
     pub(crate) fn close(mut self) -> Bytes {
         self.end();

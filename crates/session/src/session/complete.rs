@@ -11,6 +11,7 @@ use super::{Fresh, Session, State, refuse, send_push, send_reply};
 use crate::call::{Call, Kind};
 use crate::expiry::Expiry;
 use crate::output::Output;
+use crate::rights;
 
 impl Session {
     /// Takes the outcome of a call that was answered at once.
@@ -49,7 +50,7 @@ impl Session {
 
     /// Keeps a call whose outcome comes later.
     pub fn pend(&mut self, call: Call) {
-        self.pending.get_or_insert_default().push(call);
+        self.pending.push(call);
     }
 
     /// Takes the outcome of a call that was kept.
@@ -60,17 +61,9 @@ impl Session {
         now: Now,
         out: &mut Vec<Output>,
     ) {
-        let Some(calls) = &mut self.pending else {
-            return;
-        };
-        let Some(index) = calls.iter().position(|call| call.number == number) else {
-            return;
-        };
-        let call = calls.remove(index);
-        if calls.is_empty() {
-            self.pending = None;
+        if let Some(call) = self.pending.take(number) {
+            self.complete(call, result, now, out);
         }
-        self.complete(call, result, now, out);
     }
 
     fn complete_authenticate(
@@ -166,9 +159,7 @@ fn complete_join(
     refused: Vec<(usize, RoomName, Refusal)>,
     out: &mut Vec<Output>,
 ) {
-    for (index, room, refusal) in refused {
-        rooms.insert(index, Err((room, refusal)));
-    }
+    rights::merge_join(&mut rooms, refused);
     let reply = Reply::Joined(rooms);
     let Reply::Joined(rooms) = &reply else { return };
     match (id, form, &rooms[..]) {

@@ -1,0 +1,452 @@
+//! The Socket.IO dialect's session: the same commands, limits and grants as the native one, under the names of `docs/protocol.md`, last section.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use nuncio_model::{
+    CloseCode, Command, ErrorCode, Grants, Identity, Namespace, Now, Push, Refusal, Request,
+    RetryRule, RoomName, Secret,
+};
+use nuncio_protocol::JoinForm;
+use nuncio_socketio::server::{Config, Connection, DisconnectReason, Output as Said};
+use nuncio_socketio::{Encoded, Event, Protocol};
+use smallvec::SmallVec;
+
+use crate::budget::{Broke, Budget, Cost};
+use crate::call::{Call, Kind};
+use crate::expiry::{Expires, Expiry};
+use crate::pending::Pending;
+use crate::rights;
+use crate::settings::Settings;
+
+mod complete;
+mod encode;
+mod event;
+mod output;
+
+pub use encode::{publication, push};
+pub use output::Output;
+
+/// The conversation of one Socket.IO connection, with all its namespaces.
+///
+/// - inputs: `handle_*`, [`complete`](Self::complete) and [`complete_pending`](Self::complete_pending), in any order; each adds to the outputs it is given;
+/// - time: [`poll_timeout`](Self::poll_timeout) says when [`handle_timeout`](Self::handle_timeout) wants to be called;
+/// - [`is_saturated`](Self::is_saturated) says when to stop reading.
+///
+/// Heartbeats and transports are Engine.IO's. The budget is the connection's: more namespaces do not allow more messages.
+#[derive(Debug)]
+pub struct Session {
+    settings: Arc<Settings>,
+    connection: Connection,
+    members: SmallVec<[Member; 1]>,
+    budget: Budget,
+    pending: Pending,
+    /// The token of the request that opened the connection.
+    token: Option<Secret>,
+    calls: u32,
+    arrivals: u32,
+}
+
+/// The client in one namespace.
+#[derive(Debug)]
+struct Member {
+    number: u32,
+    namespace: nuncio_socketio::Namespace,
+    standing: Standing,
+}
+
+#[derive(Debug)]
+enum Standing {
+    /// The server has not decided yet.
+    Asked,
+    /// Somebody, until its token ends.
+    Open { grants: Arc<Grants>, expiry: Expiry },
+}
+
+impl Standing {
+    fn of(identity: &Identity, now: Now) -> Self {
+        Self::Open {
+            grants: identity.grants.clone(),
+            expiry: Expiry::new(identity.exp, now),
+        }
+    }
+}
+
+impl Session {
+    /// A session over a connection that was just opened. `token` is that of its request.
+    pub fn new(
+        settings: Arc<Settings>,
+        config: Arc<Config>,
+        protocol: Protocol,
+        token: Option<Secret>,
+        now: Now,
+    ) -> Self {
+        Self {
+            settings,
+            connection: Connection::new(now.instant, config, protocol),
+            members: SmallVec::new(),
+            budget: Budget::default(),
+            pending: Pending::default(),
+            token,
+            calls: 0,
+            arrivals: 0,
+        }
+    }
+
+    /// A text message of Engine.IO, without its type digit.
+    pub fn handle_text(&mut self, text: Bytes, now: Now, out: &mut Vec<Output>) {
+        self.connection.handle_text(now.instant, text);
+        self.drain(now, out);
+    }
+
+    /// A binary message of Engine.IO.
+    pub fn handle_binary(&mut self, bytes: Bytes, now: Now, out: &mut Vec<Output>) {
+        self.connection.handle_binary(bytes);
+        self.drain(now, out);
+    }
+
+    /// The Engine.IO connection ended.
+    pub fn handle_end(&mut self, reason: DisconnectReason, now: Now, out: &mut Vec<Output>) {
+        self.connection.handle_close(reason);
+        self.drain(now, out);
+        self.forget(reason, out);
+    }
+
+    /// The server took the client out of a room.
+    pub fn handle_removed(
+        &mut self,
+        namespace: &Namespace,
+        room: RoomName,
+        code: ErrorCode,
+        now: Now,
+        out: &mut Vec<Output>,
+    ) {
+        let push = push(namespace, &Push::Removed { room, code });
+        self.connection.send(push);
+        self.drain(now, out);
+    }
+
+    /// The server shuts down. Clients come back by themselves, unless they are told to leave a namespace: they are not.
+    pub fn handle_drain(&mut self, now: Now, out: &mut Vec<Output>) {
+        let reason = DisconnectReason::ServerShuttingDown;
+        self.close(
+            CloseCode::RESTART,
+            "Server shutting down".into(),
+            reason,
+            now,
+            out,
+        );
+    }
+
+    /// The client reads too slowly: it comes back and reads the history.
+    pub fn handle_overflow(&mut self, now: Now, out: &mut Vec<Output>) {
+        let reason = DisconnectReason::TransportError;
+        self.close(
+            CloseCode::TRY_AGAIN,
+            "Slow consumer".into(),
+            reason,
+            now,
+            out,
+        );
+    }
+
+    /// The connection is to end with this code. Only a client that may come back by itself is not told to leave.
+    pub fn handle_close(
+        &mut self,
+        code: CloseCode,
+        reason: Cow<'static, str>,
+        now: Now,
+        out: &mut Vec<Output>,
+    ) {
+        match code.retry() {
+            RetryRule::Backoff | RetryRule::Announced => {}
+            RetryRule::Never | RetryRule::NewToken | RetryRule::Application => {
+                self.disconnect_all()
+            }
+        }
+        self.close(code, reason, DisconnectReason::ForcedServerClose, now, out);
+    }
+
+    fn close(
+        &mut self,
+        code: CloseCode,
+        text: Cow<'static, str>,
+        reason: DisconnectReason,
+        now: Now,
+        out: &mut Vec<Output>,
+    ) {
+        self.connection.close(reason);
+        let from = out.len();
+        self.drain(now, out);
+        for output in &mut out[from..] {
+            if let Output::Close { code: to, reason } = output {
+                *to = Some(code);
+                reason.clone_from(&text);
+            }
+        }
+    }
+
+    /// The client has other grants from now on, in all its namespaces.
+    pub fn regrant(&mut self, identity: &Identity, now: Now) {
+        for member in &mut self.members {
+            if let Standing::Open { .. } = member.standing {
+                member.standing = Standing::of(identity, now);
+            }
+        }
+    }
+
+    /// Does what is due at `now`.
+    pub fn handle_timeout(&mut self, now: Now, out: &mut Vec<Output>) {
+        self.connection.handle_timeout(now.instant);
+        let mut ended = SmallVec::<[nuncio_socketio::Namespace; 1]>::new();
+        for member in &mut self.members {
+            let Standing::Open { expiry, .. } = &mut member.standing else {
+                continue;
+            };
+            match expiry.handle_timeout(now) {
+                Some(Expires::Soon(exp)) => {
+                    let warning = Push::Expiring { exp };
+                    let warning = push(member.namespace.as_str(), &warning);
+                    self.connection.send(warning);
+                }
+                Some(Expires::Now) => ended.push(member.namespace.clone()),
+                None => {}
+            }
+        }
+        for namespace in ended {
+            let refusal = Refusal::new(ErrorCode::NotAuthenticated, "Token expired");
+            self.connection.send(encode::error(&namespace, &refusal));
+            self.connection.disconnect(&namespace);
+        }
+        self.drain(now, out);
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) wants to be called next.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let expiries = self
+            .members
+            .iter()
+            .filter_map(|member| match &member.standing {
+                Standing::Open { expiry, .. } => expiry.poll_timeout(),
+                Standing::Asked => None,
+            });
+        expiries.chain(self.connection.poll_timeout()).min()
+    }
+
+    /// Whether so many calls wait for their outcome that no more should be read.
+    pub fn is_saturated(&self) -> bool {
+        self.pending.len() >= self.settings.connection.calls_max
+    }
+
+    /// Carries out what the packets say. Everything that is sent goes through the connection, so that it keeps its order.
+    fn drain(&mut self, now: Now, out: &mut Vec<Output>) {
+        while let Some(said) = self.connection.poll_output() {
+            match said {
+                Said::Connect { namespace, auth } => {
+                    self.handle_connect(namespace, &auth, now, out)
+                }
+                Said::Event {
+                    namespace,
+                    id,
+                    event,
+                } => self.handle_event(&namespace, id, &event, now, out),
+                // The server asks its clients nothing yet.
+                Said::Ack { .. } | Said::AckTimeout { .. } => {}
+                Said::Disconnected { namespace, reason } => self.leave(&namespace, reason, out),
+                Said::Send(encoded) => out.push(Output::Send(encoded)),
+                Said::Close => {
+                    self.forget(DisconnectReason::ForcedServerClose, out);
+                    out.push(Output::Close {
+                        code: None,
+                        reason: "the Socket.IO connection ended".into(),
+                    });
+                }
+            }
+        }
+    }
+
+    fn handle_connect(
+        &mut self,
+        namespace: nuncio_socketio::Namespace,
+        auth: &Bytes,
+        now: Now,
+        out: &mut Vec<Output>,
+    ) {
+        let Ok(name) = Namespace::parse(namespace.as_str()) else {
+            let refusal = nuncio_socketio::server::Refusal::UnknownNamespace;
+            let _ = self.connection.refuse(&namespace, refusal);
+            return;
+        };
+        if let Err(broke) = self
+            .budget
+            .charge(Cost::Control, now.instant, &self.settings.rate)
+        {
+            let refusal = unaffordable(broke);
+            return self.refuse_connect(&namespace, &refusal, out);
+        }
+        self.arrivals += 1;
+        let number = self.arrivals;
+        self.members.push(Member {
+            number,
+            namespace,
+            standing: Standing::Asked,
+        });
+        out.push(Output::Arrive {
+            member: number,
+            namespace: name,
+        });
+        let request = Request::Connect {
+            auth: String::from_utf8_lossy(auth).into_owned().into(),
+            token: self.token.clone(),
+        };
+        self.ask(number, None, request, Kind::Authenticate, out);
+    }
+
+    fn handle_event(
+        &mut self,
+        namespace: &nuncio_socketio::Namespace,
+        id: Option<u64>,
+        event: &Event,
+        now: Now,
+        out: &mut Vec<Output>,
+    ) {
+        let command = event::command_of(event);
+        let cost = match &command {
+            Ok((command, _)) => Cost::of(command),
+            Err(_) => Cost::Message,
+        };
+        if let Err(broke) = self.budget.charge(cost, now.instant, &self.settings.rate) {
+            let refusal = unaffordable(broke);
+            return self.refuse(namespace, id, &refusal, out);
+        }
+        let asked = command.and_then(|(command, form)| self.permit(namespace, command, form));
+        match asked {
+            Ok((member, request, kind)) => self.ask(member, id, request, kind, out),
+            Err(refusal) => self.refuse(namespace, id, &refusal, out),
+        }
+    }
+
+    /// Checks what the grants say.
+    fn permit(
+        &self,
+        namespace: &nuncio_socketio::Namespace,
+        command: Command,
+        form: JoinForm,
+    ) -> Result<(u32, Request, Kind), Refusal> {
+        let member = self.members.iter().find(|member| {
+            member.namespace == *namespace && matches!(member.standing, Standing::Open { .. })
+        });
+        let Some(Member {
+            number,
+            standing: Standing::Open { grants, .. },
+            ..
+        }) = member
+        else {
+            return Err(Refusal::new(
+                ErrorCode::NotAuthenticated,
+                "Not authenticated",
+            ));
+        };
+        let (request, kind) = match command {
+            Command::Refresh { token } => (Request::Refresh(token), Kind::Refresh),
+            Command::Join(requests) => {
+                let (granted, mut refused) =
+                    rights::split_join(grants, requests, self.settings.history_max);
+                if form == JoinForm::One && !refused.is_empty() {
+                    return Err(refused.remove(0).2);
+                }
+                let request = Request::Command(Command::Join(granted));
+                (request, Kind::Join { form, refused })
+            }
+            command => {
+                rights::check(grants, &command)?;
+                (Request::Command(command), Kind::Other)
+            }
+        };
+        Ok((*number, request, kind))
+    }
+
+    fn ask(
+        &mut self,
+        member: u32,
+        id: Option<u64>,
+        request: Request,
+        kind: Kind,
+        out: &mut Vec<Output>,
+    ) {
+        self.calls = self.calls.wrapping_add(1);
+        let call = Call {
+            number: self.calls,
+            member,
+            id: id.map(nuncio_model::CallId::Number),
+            kind,
+        };
+        out.push(Output::Call {
+            member,
+            call,
+            request,
+        });
+    }
+
+    /// Tells a refusal. One that names no time to wait puts the client out: it has ignored too many.
+    fn refuse(
+        &mut self,
+        namespace: &nuncio_socketio::Namespace,
+        id: Option<u64>,
+        refusal: &Refusal,
+        out: &mut Vec<Output>,
+    ) {
+        let encoded = match id {
+            Some(id) => encode::refused(namespace, id, refusal),
+            None => encode::error(namespace, refusal),
+        };
+        out.push(Output::Refused(refusal.code));
+        self.send(encoded);
+        if refusal.code == ErrorCode::RateLimited && refusal.retry_after.is_none() {
+            self.disconnect_all();
+        }
+    }
+
+    fn send(&mut self, encoded: Encoded) {
+        self.connection.send(encoded);
+    }
+
+    fn disconnect_all(&mut self) {
+        self.connection.disconnect_all();
+    }
+
+    fn leave(
+        &mut self,
+        namespace: &nuncio_socketio::Namespace,
+        reason: DisconnectReason,
+        out: &mut Vec<Output>,
+    ) {
+        let left = self
+            .members
+            .iter()
+            .position(|member| member.namespace == *namespace);
+        if let Some(index) = left {
+            let member = self.members.remove(index).number;
+            out.push(Output::Leave { member, reason });
+        }
+    }
+
+    /// Those that were not let in yet leave with the connection.
+    fn forget(&mut self, reason: DisconnectReason, out: &mut Vec<Output>) {
+        for member in self.members.drain(..) {
+            out.push(Output::Leave {
+                member: member.number,
+                reason,
+            });
+        }
+    }
+}
+
+fn unaffordable(broke: Broke) -> Refusal {
+    match broke {
+        Broke::Wait(wait) => Refusal::rate_limited(wait),
+        Broke::Ignorant => Refusal::new(ErrorCode::RateLimited, "Rate limit exceeded"),
+    }
+}

@@ -1,0 +1,195 @@
+//! What a Socket.IO session says once the server has answered its calls.
+
+use nuncio_model::{
+    CallId, ErrorCode, Identity, Joined, Now, Outcome, PositionReason, Push, Refusal, Reply,
+};
+use nuncio_protocol::JoinForm;
+use nuncio_socketio::Namespace;
+use nuncio_socketio::server::{self, DisconnectReason};
+
+use super::{Member, Output, Session, Standing, encode};
+use crate::call::{Call, Kind};
+use crate::rights;
+
+impl Session {
+    /// Keeps a call whose outcome comes later.
+    pub fn pend(&mut self, call: Call) {
+        self.pending.push(call);
+    }
+
+    /// Takes the outcome of a call that was kept.
+    pub fn complete_pending(
+        &mut self,
+        number: u32,
+        result: Result<Outcome, Refusal>,
+        now: Now,
+        out: &mut Vec<Output>,
+    ) {
+        if let Some(call) = self.pending.take(number) {
+            self.complete(call, result, now, out);
+        }
+    }
+
+    /// Takes the outcome of a call that was answered at once.
+    pub fn complete(
+        &mut self,
+        call: Call,
+        result: Result<Outcome, Refusal>,
+        now: Now,
+        out: &mut Vec<Output>,
+    ) {
+        let holds = matches!(call.kind, Kind::Authenticate | Kind::Join { .. }) && result.is_ok();
+        if let Some(namespace) = self.namespace_of(call.member) {
+            if result.is_ok() {
+                self.budget.accepted();
+            }
+            self.answer(&namespace, call, result, now, out);
+            self.drain(now, out);
+        }
+        if holds {
+            out.push(Output::Release);
+        }
+    }
+
+    fn answer(
+        &mut self,
+        namespace: &Namespace,
+        call: Call,
+        result: Result<Outcome, Refusal>,
+        now: Now,
+        out: &mut Vec<Output>,
+    ) {
+        let id = call.id.map(|id| match id {
+            CallId::Number(number) => number,
+            CallId::Text(text) => unreachable!("ids of Socket.IO are numbers, not {text:?}"),
+        });
+        match (call.kind, result) {
+            (Kind::Authenticate, Ok(Outcome::Admitted(admitted))) => {
+                let sid = admitted.resume.socket.to_string();
+                self.enter(namespace, &sid, &admitted.identity, now);
+                for joined in &admitted.joined {
+                    self.tell_joined(namespace, joined);
+                }
+            }
+            (Kind::Authenticate, Err(refusal)) => self.refuse_connect(namespace, &refusal, out),
+            (Kind::Refresh, Ok(Outcome::Refreshed(identity))) => {
+                let reply = Reply::Refreshed { exp: identity.exp };
+                self.stand(call.member, &identity, now);
+                self.reply(namespace, id, &reply, JoinForm::One);
+            }
+            (Kind::Join { form, refused }, Ok(Outcome::Reply(Reply::Joined(mut rooms)))) => {
+                rights::merge_join(&mut rooms, refused);
+                self.complete_join(namespace, id, rooms, form, out);
+            }
+            (_, Ok(Outcome::Reply(reply))) => self.reply(namespace, id, &reply, JoinForm::One),
+            (_, Err(refusal)) => {
+                let refusal = self.count(refusal);
+                self.refuse(namespace, id, &refusal, out);
+            }
+            (kind, Ok(outcome)) => unreachable!("a call of {kind:?} was answered with {outcome:?}"),
+        }
+    }
+
+    fn enter(&mut self, namespace: &Namespace, sid: &str, identity: &Identity, now: Now) {
+        if self.connection.accept(namespace, sid, None).is_ok()
+            && let Some(member) = self.member_in(namespace)
+        {
+            member.standing = Standing::of(identity, now);
+        }
+    }
+
+    fn stand(&mut self, number: u32, identity: &Identity, now: Now) {
+        let mut members = self.members.iter_mut();
+        if let Some(member) = members.find(|member| member.number == number) {
+            member.standing = Standing::of(identity, now);
+        }
+    }
+
+    /// CONNECT_ERROR: what went wrong, for people and as data.
+    pub(super) fn refuse_connect(
+        &mut self,
+        namespace: &Namespace,
+        refusal: &Refusal,
+        out: &mut Vec<Output>,
+    ) {
+        out.push(Output::Refused(refusal.code));
+        let message = match refusal.code {
+            ErrorCode::NotAuthenticated => "Authentication failed",
+            _ => &refusal.message,
+        };
+        let data = nuncio_protocol::encode::refusal(refusal);
+        let data = std::str::from_utf8(&data).ok();
+        let refused = server::Refusal::Error { message, data };
+        // Nobody waits for it when the client has gone meanwhile.
+        let _ = self.connection.refuse(namespace, refused);
+        self.leave(namespace, DisconnectReason::ServerNamespaceDisconnect, out);
+    }
+
+    fn complete_join(
+        &mut self,
+        namespace: &Namespace,
+        id: Option<u64>,
+        rooms: Vec<Result<Joined, (nuncio_model::RoomName, Refusal)>>,
+        form: JoinForm,
+        out: &mut Vec<Output>,
+    ) {
+        if let (JoinForm::One, [Err((_, refusal))]) = (form, &rooms[..]) {
+            return self.refuse(namespace, id, refusal, out);
+        }
+        if id.is_none() {
+            for (_, refusal) in rooms.iter().filter_map(|room| room.as_ref().err()) {
+                self.refuse(namespace, None, refusal, out);
+            }
+        }
+        let reply = Reply::Joined(rooms);
+        self.reply(namespace, id, &reply, form);
+        let Reply::Joined(rooms) = &reply else { return };
+        for joined in rooms.iter().flatten() {
+            self.replay(joined);
+        }
+    }
+
+    fn tell_joined(&mut self, namespace: &Namespace, joined: &Joined) {
+        let position = Push::Position {
+            room: joined.room.clone(),
+            position: joined.position,
+            recovered: joined.recovered,
+            reason: PositionReason::Joined,
+        };
+        self.send(encode::push(namespace.as_str(), &position));
+        self.replay(joined);
+    }
+
+    fn replay(&mut self, joined: &Joined) {
+        for publication in &joined.replay {
+            self.send(encode::publication(publication));
+        }
+    }
+
+    fn reply(&mut self, namespace: &Namespace, id: Option<u64>, reply: &Reply, form: JoinForm) {
+        if let Some(id) = id {
+            self.send(encode::reply(namespace, id, reply, form));
+        }
+    }
+
+    /// A refusal for the user's rate counts like one for the connection's.
+    fn count(&mut self, mut refusal: Refusal) -> Refusal {
+        if let (ErrorCode::RateLimited, Some(wait)) = (refusal.code, refusal.retry_after)
+            && self.budget.refused(wait, &self.settings.rate) == crate::budget::Broke::Ignorant
+        {
+            refusal.retry_after = None;
+        }
+        refusal
+    }
+
+    fn namespace_of(&self, number: u32) -> Option<Namespace> {
+        let mut members = self.members.iter();
+        let member = members.find(|member| member.number == number)?;
+        Some(member.namespace.clone())
+    }
+
+    fn member_in(&mut self, namespace: &Namespace) -> Option<&mut Member> {
+        let mut members = self.members.iter_mut();
+        members.find(|member| member.namespace == *namespace)
+    }
+}

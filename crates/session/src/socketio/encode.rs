@@ -1,0 +1,137 @@
+//! What Socket.IO clients receive, encoded once for all that get it.
+
+use std::borrow::Cow;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use nuncio_model::{Body, EventName, Json, Publication, Push, Refusal, Reply};
+use nuncio_protocol::{JoinForm, encode};
+use nuncio_socketio::encode::{Encoded, ack, event};
+use nuncio_socketio::{Namespace, Parser, Payload};
+
+/// A message of a room: `message:new`, or the application's event under its own name.
+pub fn publication(publication: &Publication) -> Encoded {
+    let namespace = Namespace::new(&publication.namespace);
+    match &publication.body {
+        Body::Chat { .. } => named(&namespace, "message:new", &encode::publication(publication)),
+        Body::Event {
+            name,
+            data,
+            attachments,
+        } => own_event(&namespace, name, data, attachments),
+    }
+}
+
+/// Everything else: the native message's type is the name, its fields are the one argument.
+pub fn push(namespace: &str, push: &Push) -> Encoded {
+    let namespace = Namespace::new(namespace);
+    let name = match push {
+        Push::Event {
+            name,
+            data,
+            attachments,
+            ..
+        } => return own_event(&namespace, name, data, attachments),
+        Push::Private { .. } => "message:private",
+        Push::Joined { .. } => "user:joined",
+        Push::Left { .. } => "user:left",
+        Push::Typing { .. } => "user:typing",
+        Push::Presence { .. } => "presence:update",
+        Push::PresenceCount { .. } => "presence:count",
+        Push::Position { .. } => "room:position",
+        Push::Removed { .. } => "room:removed",
+        Push::Reconnect { .. } => "server:reconnect",
+        Push::Expiring { .. } => "auth:expiring",
+    };
+    named(&namespace, name, &encode::push(push))
+}
+
+/// The acknowledgement of a call that succeeded: the native reply's `data`, always with a `status`.
+pub(crate) fn reply(namespace: &Namespace, id: u64, reply: &Reply, form: JoinForm) -> Encoded {
+    let (json, attachments) = match reply {
+        Reply::Answer { data, attachments } => (data.as_bytes().clone(), attachments.to_vec()),
+        Reply::Done
+        | Reply::Joined(_)
+        | Reply::Published(_)
+        | Reply::Sent { .. }
+        | Reply::Presence(_)
+        | Reply::History { .. }
+        | Reply::Refreshed { .. } => {
+            let data = encode::reply_data(reply, form);
+            let is_told = data.starts_with(br#"{"status""#);
+            let data = if is_told {
+                data
+            } else {
+                with_status("ok", &data)
+            };
+            (data, Vec::new())
+        }
+    };
+    ack(Parser::Default, namespace, id, &array(&json, attachments))
+}
+
+/// The acknowledgement of a call that was refused: `{status:"error", code, message, …}`.
+pub(crate) fn refused(namespace: &Namespace, id: u64, refusal: &Refusal) -> Encoded {
+    let json = with_status("error", &encode::refusal(refusal));
+    ack(Parser::Default, namespace, id, &array(&json, Vec::new()))
+}
+
+/// The event `error`: the refusal of what asked for no acknowledgement.
+pub(crate) fn error(namespace: &Namespace, refusal: &Refusal) -> Encoded {
+    let json = encode::refusal(refusal);
+    event(Parser::Default, namespace, None, "error", &json, &[])
+}
+
+/// A native message as an event: `{"type":"x","roomId":…}` becomes `"x",{"roomId":…}`.
+fn named(namespace: &Namespace, name: &str, message: &[u8]) -> Encoded {
+    let fields = message
+        .iter()
+        .position(|&byte| byte == b',')
+        .map_or(&b"}"[..], |comma| &message[comma + 1..]);
+    let mut argument = BytesMut::with_capacity(fields.len() + 1);
+    argument.put_u8(b'{');
+    argument.put_slice(fields);
+    event(Parser::Default, namespace, None, name, &argument, &[])
+}
+
+/// An application's event: an array is the list of its arguments, anything else its one argument.
+fn own_event(namespace: &Namespace, name: &EventName, data: &Json, binary: &[Bytes]) -> Encoded {
+    let text = data.as_str().trim();
+    let args = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(text);
+    event(
+        Parser::Default,
+        namespace,
+        None,
+        &sendable(name),
+        args.trim().as_bytes(),
+        binary,
+    )
+}
+
+/// Names that clients take for their own life cycle get a prefix: an event is never mistaken for a lost connection.
+fn sendable(name: &str) -> Cow<'_, str> {
+    if nuncio_socketio::payload::RESERVED_EVENTS.contains(&name) {
+        format!("event:{name}").into()
+    } else {
+        name.into()
+    }
+}
+
+fn with_status(status: &str, object: &[u8]) -> Bytes {
+    let mut json = BytesMut::with_capacity(object.len() + 24);
+    json.put_slice(br#"{"status":""#);
+    json.put_slice(status.as_bytes());
+    json.put_slice(br#"","#);
+    json.put_slice(&object[1..]);
+    json.freeze()
+}
+
+fn array(json: &[u8], attachments: Vec<Bytes>) -> Payload {
+    let mut array = BytesMut::with_capacity(json.len() + 2);
+    array.put_u8(b'[');
+    array.put_slice(json);
+    array.put_u8(b']');
+    Payload::new(array, attachments)
+}
