@@ -29,6 +29,7 @@ mod room;
 mod rooms;
 mod shard;
 mod socket;
+mod users;
 
 pub use broker::{Attached, Broker, Deliver, Done, Page, RoomKey, Since, Submission};
 pub use encode::{Encode, EncoderId, Message};

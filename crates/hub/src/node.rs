@@ -14,9 +14,10 @@ use smallvec::SmallVec;
 use crate::broker::{Broker, Done, Page, RoomKey, Submission};
 use crate::outbox::Sink;
 use crate::policy::Durability;
-use crate::registry::{Registry, UserKey};
+use crate::registry::Registry;
 use crate::rooms::{Counts, Exit, Rooms};
 use crate::socket::Socket;
+use crate::users::UserKey;
 
 /// The rooms, sockets and users of this process, and the brokers behind them. Called directly, from any thread; never waits.
 pub struct Node<S> {

@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use nuncio_model::{CloseCode, ErrorCode, Identity, Namespace, Outcome, Refusal, Request, RoomName};
+use nuncio_model::{
+    CloseCode, ErrorCode, Identity, Namespace, Outcome, Refusal, Request, RoomName,
+};
 
 /// One thing for a connection's task.
 #[derive(Debug)]

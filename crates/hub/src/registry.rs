@@ -1,45 +1,48 @@
 //! Who is connected to this node: sockets by id, and users with their sockets.
 
+use std::borrow::Borrow;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use foldhash::fast::FixedState;
-use hashbrown::HashMap;
-use nuncio_model::{Namespace, RateBucket, RateLimits, RoomName, SocketId, UserId};
-use smallvec::SmallVec;
+use hashbrown::HashSet;
+use nuncio_model::{Namespace, RateLimits, RoomName, SocketId};
 
 use crate::shard::Shards;
 use crate::socket::Socket;
-
-/// A user of a namespace.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct UserKey {
-    pub(crate) namespace: Namespace,
-    pub(crate) user: UserId,
-}
+use crate::users::{UserKey, Users};
 
 /// Sockets and users, each in shards of their own.
 pub(crate) struct Registry<S> {
-    sockets: Shards<HashMap<SocketId, Arc<Socket<S>>, FixedState>>,
-    users: Shards<HashMap<UserKey, User, FixedState>>,
+    sockets: Shards<HashSet<Connected<S>, FixedState>>,
+    users: Shards<Users>,
     len: AtomicUsize,
 }
 
-#[derive(Default)]
-struct User {
-    sockets: SmallVec<[SocketId; 1]>,
-    rate: RateBucket,
-    /// Sockets that went less than the grace ago: they keep the user's rate and its presence.
-    leaving: Option<Box<Leaving>>,
+/// A socket, found by its id: the set holds 8 bytes for each.
+struct Connected<S>(Arc<Socket<S>>);
+
+impl<S> Borrow<SocketId> for Connected<S> {
+    fn borrow(&self) -> &SocketId {
+        &self.0.id
+    }
 }
 
-#[derive(Default)]
-struct Leaving {
-    sockets: usize,
-    /// Rooms whose members think that the user is online.
-    rooms: Vec<RoomName>,
+impl<S> Hash for Connected<S> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.id.hash(state);
+    }
 }
+
+impl<S> PartialEq for Connected<S> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.id == other.0.id
+    }
+}
+
+impl<S> Eq for Connected<S> {}
 
 /// The user has as many sessions as one may have.
 #[derive(Debug)]
@@ -49,8 +52,8 @@ impl<S> Registry<S> {
     pub(crate) fn new(seed: u64) -> Self {
         let hasher = FixedState::with_seed(seed);
         Self {
-            sockets: Shards::new(seed, || HashMap::with_hasher(hasher.clone())),
-            users: Shards::new(seed, || HashMap::with_hasher(hasher.clone())),
+            sockets: Shards::new(seed, || HashSet::with_hasher(hasher.clone())),
+            users: Shards::new(seed, || Users::new(hasher.clone())),
             len: AtomicUsize::new(0),
         }
     }
@@ -72,14 +75,17 @@ impl<S> Registry<S> {
     ) -> Result<(), TooManySessions> {
         let key = socket.user_key();
         let mut users = self.users.of(&key).lock();
-        let user = users.entry(key).or_default();
+        let user = users.get_or_insert(key);
         if user.sockets.len() >= sessions_max {
             return Err(TooManySessions);
         }
         user.sockets.push(socket.id);
         drop(users);
         self.len.fetch_add(1, Ordering::Relaxed);
-        self.sockets.of(&socket.id).lock().insert(socket.id, socket);
+        self.sockets
+            .of(&socket.id)
+            .lock()
+            .replace(Connected(socket));
         Ok(())
     }
 
@@ -89,7 +95,7 @@ impl<S> Registry<S> {
         // A resumed session has the id of the one before: only the socket itself is taken out.
         if sockets
             .get(&socket.id)
-            .is_some_and(|found| std::ptr::eq(&raw const **found, socket))
+            .is_some_and(|found| std::ptr::eq(&raw const *found.0, socket))
         {
             sockets.remove(&socket.id);
         }
@@ -97,7 +103,7 @@ impl<S> Registry<S> {
         self.len.fetch_sub(1, Ordering::Relaxed);
         let key = socket.user_key();
         let mut users = self.users.of(&key).lock();
-        let user = users.entry(key).or_default();
+        let user = users.get_or_insert(key);
         if let Some(index) = user.sockets.iter().position(|id| *id == socket.id) {
             user.sockets.swap_remove(index);
         }
@@ -133,7 +139,11 @@ impl<S> Registry<S> {
     }
 
     pub(crate) fn socket(&self, id: &SocketId) -> Option<Arc<Socket<S>>> {
-        self.sockets.of(id).lock().get(id).cloned()
+        self.sockets
+            .of(id)
+            .lock()
+            .get(id)
+            .map(|connected| connected.0.clone())
     }
 
     /// The sockets of one user.
@@ -158,7 +168,8 @@ impl<S> Registry<S> {
             .flat_map(|shard| {
                 shard
                     .lock()
-                    .values()
+                    .iter()
+                    .map(|connected| &connected.0)
                     .filter(belongs)
                     .cloned()
                     .collect::<Vec<_>>()

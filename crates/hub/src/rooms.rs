@@ -235,17 +235,17 @@ impl<S: Sink> Rooms<S> {
         position: Position,
     ) -> Result<(u64, bool), NotEntered> {
         let (index, mut shard) = self.lock(key);
-        let room = shard
-            .rooms
-            .entry_ref(key)
-            .or_insert_with(|| Room::new(position));
+        let entry = shard.rooms.entry(key.clone());
+        // The room's own copy of its name: one for all members.
+        let name = entry.key().room.clone();
+        let room = entry.or_insert_with(|| Room::new(position));
         if room.members() >= self.limits.members_max {
             return Err(NotEntered::Full);
         }
         self.settle_room(key, room);
         room.position = position;
         let slot = room.add(socket.outbox.clone(), socket.id, socket.encoder);
-        if !socket.rooms.add(key.room.clone(), slot) {
+        if !socket.rooms.add(name, slot) {
             room.remove(slot);
             if room.is_empty() {
                 shard.rooms.remove(key);

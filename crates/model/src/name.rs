@@ -3,7 +3,7 @@
 use std::borrow::Borrow;
 use std::fmt;
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -136,9 +136,10 @@ names! {
 }
 
 impl Default for Namespace {
-    /// The main namespace, `/`.
+    /// The main namespace, `/`. Shared, because nearly every client is in it.
     fn default() -> Self {
-        Self("/".into())
+        static MAIN: LazyLock<Namespace> = LazyLock::new(|| Namespace("/".into()));
+        MAIN.clone()
     }
 }
 
