@@ -1,6 +1,7 @@
 //! The whole server against outside judges. What tests share: a server of their own, and a client that is not ours.
 
 pub mod autobahn;
+pub mod chaos;
 pub mod client;
 pub mod http;
 pub mod program;

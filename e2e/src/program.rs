@@ -117,6 +117,21 @@ pub fn node_test(file: &str) {
     assert!(status.success(), "{file}: {status}");
 }
 
+/// Lets this process open as many files as the machine allows it: each connection is one.
+///
+/// # Panics
+/// When the system refuses even that.
+pub fn raise_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: maximum,
+        maximum,
+    };
+    setrlimit(Resource::Nofile, raised).expect("the soft limit may be the hard one");
+}
+
 /// The program: what `SERVER_BIN` names, or what Cargo builds now.
 ///
 /// # Panics
@@ -137,11 +152,11 @@ fn build() -> PathBuf {
         .expect("cargo runs");
     assert!(output.status.success(), "nuncio does not build");
     let messages = String::from_utf8(output.stdout).expect("cargo writes UTF-8");
-    let executables = messages.lines().filter_map(|line| {
+    let mut executables = messages.lines().filter_map(|line| {
         let message: serde_json::Value = serde_json::from_str(line).ok()?;
         message["executable"].as_str().map(PathBuf::from)
     });
-    executables.last().expect("the package has a program")
+    executables.next_back().expect("the package has a program")
 }
 
 fn spawn(folder: &TempDir, settings: &[String]) -> Child {
