@@ -209,3 +209,13 @@ pub fn signed_with(secret: &str, claims: Claims) -> String {
         .expect("a secret is there")
         .mint(claims)
 }
+
+/// An address that nothing listens on, of a loopback network of its own: ports that the system hands out elsewhere do not meet it.
+///
+/// # Panics
+/// When the system has no such network.
+pub fn free_address() -> SocketAddr {
+    let listener =
+        std::net::TcpListener::bind("127.0.0.77:0").expect("all of 127.0.0.0/8 is this machine");
+    listener.local_addr().expect("it is bound")
+}
