@@ -7,19 +7,22 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use http::request::Parts;
-use http::{Response, StatusCode, header};
+use http::{HeaderMap, Response, StatusCode, Uri, header};
 use hyper::body::Incoming;
-use nuncio_hub::{End, Notice};
+use nuncio_hub::{EncoderId, End, Notice};
 use nuncio_model::{
     CloseCode, ErrorCode, Namespace, Now, Outcome, Refusal, Request, ResumeToken, Secret, SocketId,
 };
-use nuncio_transport::{Admission, App, Body, Client, Closed, ClosedBy, Node, Outbox, clock, text};
+use nuncio_transport::{
+    Admission, AllowedOrigin, App, Body, Client, Closed, ClosedBy, Credentials, Node, Outbox,
+    SOCKETIO, Visitor, clock, text,
+};
 use parking_lot::Mutex;
 
-use crate::auth::{Authenticator, CookieRule, find_token};
+use crate::auth::{Authenticator, CookieRule, Token, find_token};
 use crate::config::{CheckedConfig, client_address};
 use crate::metrics::{self, Present};
-use crate::origin::redact;
+use crate::origin::{Caller, redact};
 use crate::parking::{Parked, Parking};
 use crate::{assets, routes};
 
@@ -43,11 +46,41 @@ impl App for Nuncio {
         request: &Parts,
         peer: IpAddr,
     ) -> Result<Admission, Response<Body>> {
-        self.admission(request, peer).map_err(|refused| {
-            let status = refused.0.as_u16().to_string();
-            self.metrics.handshakes_refused.get_or_create(&[("status", status)]).inc();
-            tracing::debug!(status = refused.0.as_u16(), reason = refused.1, uri = %redact(&request.uri), %peer, "a handshake was refused");
-            refused.into_response()
+        self.admission(request, peer)
+            .map_err(|refused| self.turn_away(refused, &request.uri))
+    }
+
+    fn allow_origin(
+        &self,
+        uri: &Uri,
+        headers: &HeaderMap,
+    ) -> Result<Option<AllowedOrigin>, Response<Body>> {
+        let credentials = match self.caller(uri, headers) {
+            Ok(Caller::Program) => return Ok(None),
+            Ok(Caller::TrustedPage) => Credentials::Allowed,
+            Ok(Caller::AnyPage) => Credentials::Refused,
+            Err(refused) => return Err(self.turn_away(refused, uri)),
+        };
+        let origin = headers.get(header::ORIGIN).cloned();
+        Ok(origin.map(|origin| AllowedOrigin {
+            origin,
+            credentials,
+        }))
+    }
+
+    fn admit_visitor(
+        &self,
+        uri: &Uri,
+        headers: &HeaderMap,
+        peer: IpAddr,
+    ) -> Result<Visitor, Response<Body>> {
+        let token = self
+            .check_room()
+            .and_then(|()| self.token_of(uri, headers, self.caller(uri, headers)?))
+            .map_err(|refused| self.turn_away(refused, uri))?;
+        Ok(Visitor {
+            token: token.map(|token| Secret::from(token.as_str())),
+            address: self.address_of(headers, peer),
         })
     }
 
@@ -85,6 +118,7 @@ impl App for Nuncio {
             socket,
             about,
             namespace,
+            encoder,
             ..
         } = client;
         let (Some(socket), Some(standing)) = (socket, about.standing) else {
@@ -93,13 +127,16 @@ impl App for Nuncio {
         };
         self.metrics
             .sessions
-            .get_or_create(&[("transport", "websocket".to_owned())])
+            .get_or_create(&[("transport", transport(encoder).to_owned())])
             .dec();
         let waiter = self.parking.waiter(id);
-        if waiter.is_none() && !closed.is_resumable() {
+        // Socket.IO clients know no resume token: nobody would come for their sessions.
+        let may_come_back = closed.is_resumable() && encoder != SOCKETIO;
+        if waiter.is_none() && !may_come_back {
             // A page that is reloaded closes like one that is left: its user is still there for the grace, the session is not.
             let end = match closed.code {
                 CloseCode::GOING_AWAY => End::Lost,
+                _ if closed.is_resumable() => End::Lost,
                 _ => End::Ended,
             };
             self.node.disconnect(&socket, end, now);
@@ -169,37 +206,9 @@ impl Refused {
 impl Nuncio {
     fn admission(&self, request: &Parts, peer: IpAddr) -> Result<Admission, Refused> {
         let config = &self.config.config;
-        let caller = self
-            .config
-            .origins
-            .check(&request.uri, &request.headers)
-            .map_err(|error| {
-                tracing::debug!(%error, "the origin of a request is not allowed");
-                Refused(StatusCode::FORBIDDEN, "Origin not allowed")
-            })?;
-        if !self.is_ready.load(Ordering::Relaxed) {
-            return Err(Refused(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "Server shutting down",
-            ));
-        }
-        if self.sessions_len() >= config.server.sessions_max {
-            return Err(Refused(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "Too many sessions",
-            ));
-        }
-        let cookie = CookieRule {
-            name: config.auth.cookie.as_deref(),
-            caller,
-        };
-        let token = find_token(&request.uri, &request.headers, cookie).map_err(|error| {
-            tracing::debug!(%error, "the token of a request could not be told");
-            Refused(
-                StatusCode::BAD_REQUEST,
-                "Several different tokens, or one that is not readable",
-            )
-        })?;
+        let caller = self.caller(&request.uri, &request.headers)?;
+        self.check_room()?;
+        let token = self.token_of(&request.uri, &request.headers, caller)?;
         let namespace = namespace(request)?;
         let resume = query(request, "resume").map(Secret::new);
         let identity = match &token {
@@ -214,13 +223,67 @@ impl Nuncio {
             None if config.auth.first_message || resume.is_some() => None,
             None => return Err(Refused(StatusCode::UNAUTHORIZED, "Missing token")),
         };
-        let address = client_address(peer, &request.headers, &config.server.trusted_proxies);
         Ok(Admission {
             namespace,
             identity,
             resume,
-            address,
+            address: self.address_of(&request.headers, peer),
         })
+    }
+
+    /// Whose page a request comes from.
+    fn caller(&self, uri: &Uri, headers: &HeaderMap) -> Result<Caller, Refused> {
+        self.config.origins.check(uri, headers).map_err(|error| {
+            tracing::debug!(%error, "the origin of a request is not allowed");
+            Refused(StatusCode::FORBIDDEN, "Origin not allowed")
+        })
+    }
+
+    /// Whether one more session may begin.
+    fn check_room(&self) -> Result<(), Refused> {
+        let busy = |reason| Err(Refused(StatusCode::SERVICE_UNAVAILABLE, reason));
+        if !self.is_ready.load(Ordering::Relaxed) {
+            return busy("Server shutting down");
+        }
+        if self.sessions_len() >= self.config.config.server.sessions_max {
+            return busy("Too many sessions");
+        }
+        Ok(())
+    }
+
+    fn token_of(
+        &self,
+        uri: &Uri,
+        headers: &HeaderMap,
+        caller: Caller,
+    ) -> Result<Option<Token>, Refused> {
+        let cookie = CookieRule {
+            name: self.config.config.auth.cookie.as_deref(),
+            caller,
+        };
+        find_token(uri, headers, cookie).map_err(|error| {
+            tracing::debug!(%error, "the token of a request could not be told");
+            Refused(
+                StatusCode::BAD_REQUEST,
+                "Several different tokens, or one that is not readable",
+            )
+        })
+    }
+
+    fn address_of(&self, headers: &HeaderMap, peer: IpAddr) -> IpAddr {
+        client_address(peer, headers, &self.config.config.server.trusted_proxies)
+    }
+
+    /// Counts a refused handshake.
+    fn turn_away(&self, refused: Refused, uri: &Uri) -> Response<Body> {
+        let status = refused.0.as_u16().to_string();
+        self.metrics
+            .handshakes_refused
+            .get_or_create(&[("status", status)])
+            .inc();
+        let uri = redact(uri);
+        tracing::debug!(status = refused.0.as_u16(), reason = refused.1, %uri, "a handshake was refused");
+        refused.into_response()
     }
 
     /// Connections that are sessions, or may become one.
@@ -270,6 +333,15 @@ pub(crate) fn query(request: &Parts, name: &str) -> Option<String> {
     pairs
         .find(|(key, value)| key == name && !value.is_empty())
         .map(|(_, value)| value.into_owned())
+}
+
+/// How metrics call the transport of clients with this encoder.
+pub(crate) fn transport(encoder: EncoderId) -> &'static str {
+    if encoder == SOCKETIO {
+        "socketio"
+    } else {
+        "websocket"
+    }
 }
 
 /// Facts about an end: what broke is a warning, the rest is for who debugs.

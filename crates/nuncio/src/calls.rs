@@ -10,7 +10,7 @@ use nuncio_model::{
 use nuncio_transport::{Client, Socket, Standing, random};
 
 use crate::answer::now_or_later;
-use crate::app::{Nuncio, TAKEOVER_TIMEOUT};
+use crate::app::{Nuncio, TAKEOVER_TIMEOUT, transport};
 use crate::parking::{Parked, Waiter};
 
 type Answered = Option<Result<Outcome, Refusal>>;
@@ -143,7 +143,7 @@ impl Nuncio {
         self.anonymous.lock().remove(&client.id);
         self.metrics
             .sessions
-            .get_or_create(&[("transport", "websocket".to_owned())])
+            .get_or_create(&[("transport", transport(client.encoder).to_owned())])
             .inc();
         client.socket = Some(socket.clone());
         client.about.standing = Some(standing.clone());
@@ -239,7 +239,7 @@ impl Nuncio {
             self.node.disconnect(&fresh, nuncio_hub::End::Ended, now);
             self.metrics
                 .sessions
-                .get_or_create(&[("transport", "websocket".to_owned())])
+                .get_or_create(&[("transport", transport(client.encoder).to_owned())])
                 .dec();
         }
         self.anonymous.lock().remove(&client.id);

@@ -27,8 +27,8 @@ pub use secret::Secret;
 pub use section::Key;
 pub use sections::{
     AuthConfig, DeflateConfig, GrantsConfig, HeartbeatConfig, HistoryConfig, LimitsConfig,
-    LogConfig, LogFormat, MetricsConfig, PresenceConfig, RoomRules, ServerConfig, StoreConfig,
-    TlsConfig,
+    LogConfig, LogFormat, MetricsConfig, PresenceConfig, RoomRules, ServerConfig, SocketIoConfig,
+    StoreConfig, TlsConfig,
 };
 pub use setting::{ByteSize, Wrong, parse_duration};
 pub use source::Sources;
@@ -75,6 +75,8 @@ pub struct Config {
     pub metrics: MetricsConfig,
     /// What the server says.
     pub log: LogConfig,
+    /// Where Socket.IO clients connect.
+    pub socketio: SocketIoConfig,
     /// Compression of messages.
     pub deflate: DeflateConfig,
     mode: Mode,
@@ -159,7 +161,7 @@ impl Config {
             .any(|section| section.name() == name && !is_top(*section))
     }
 
-    fn sections(&self) -> [&dyn Section; 13] {
+    fn sections(&self) -> [&dyn Section; 14] {
         [
             &self.server,
             &self.tls,
@@ -173,11 +175,12 @@ impl Config {
             &self.store,
             &self.metrics,
             &self.log,
+            &self.socketio,
             &self.deflate,
         ]
     }
 
-    fn sections_mut(&mut self) -> [&mut dyn Section; 13] {
+    fn sections_mut(&mut self) -> [&mut dyn Section; 14] {
         [
             &mut self.server,
             &mut self.tls,
@@ -191,6 +194,7 @@ impl Config {
             &mut self.store,
             &mut self.metrics,
             &mut self.log,
+            &mut self.socketio,
             &mut self.deflate,
         ]
     }

@@ -11,6 +11,7 @@ pub mod origin;
 mod parking;
 mod routes;
 mod server;
+mod socketio;
 mod tls;
 
 pub use server::{ServeError, Server};

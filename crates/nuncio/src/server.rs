@@ -23,6 +23,7 @@ use crate::auth::{Authenticator, DemoSecretError};
 use crate::config::{CheckedConfig, HistoryMode, Mode};
 use crate::metrics::Metrics;
 use crate::parking::Parking;
+use crate::socketio;
 use crate::tls::{self, TlsError};
 
 /// Why a server cannot start, or ended by itself.
@@ -140,6 +141,7 @@ impl Server {
                 .echo
                 .then(|| format!("{}/echo", server.path.trim_end_matches('/'))),
             deflate: config.config.deflate.enabled.then(DeflateConfig::default),
+            socketio: socketio::endpoint(&config).into_iter().collect(),
             subprotocols: &["nuncio.v1"],
         };
         let limits = FrontLimits {

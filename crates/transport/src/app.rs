@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{Request, Response};
+use http::{HeaderMap, HeaderValue, Request, Response, Uri};
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Incoming;
 use nuncio_hub::EncoderId;
@@ -30,6 +30,27 @@ pub trait App: Send + Sync + 'static {
         request: &Parts,
         peer: IpAddr,
     ) -> impl Future<Output = Result<Admission, Response<Body>>> + Send;
+
+    /// Says whose page a request for Socket.IO comes from, when it comes from one.
+    ///
+    /// # Errors
+    /// The response, 403, to a page that may not connect.
+    fn allow_origin(
+        &self,
+        uri: &Uri,
+        headers: &HeaderMap,
+    ) -> Result<Option<AllowedOrigin>, Response<Body>>;
+
+    /// Decides about a request that opens a Socket.IO connection; who the client is comes later.
+    ///
+    /// # Errors
+    /// The response: 400, 503.
+    fn admit_visitor(
+        &self,
+        uri: &Uri,
+        headers: &HeaderMap,
+        peer: IpAddr,
+    ) -> Result<Visitor, Response<Body>>;
 
     /// Answers any other request.
     fn respond(
@@ -72,6 +93,33 @@ pub struct Admission {
     pub identity: Option<Identity>,
     /// The session it wants to have back.
     pub resume: Option<Secret>,
+    /// Its address, as a trusted proxy tells it.
+    pub address: IpAddr,
+}
+
+/// A page that may read the responses.
+#[derive(Debug, Clone)]
+pub struct AllowedOrigin {
+    /// Its origin.
+    pub origin: HeaderValue,
+    /// Whether its requests may carry cookies.
+    pub credentials: Credentials,
+}
+
+/// Whether requests of a page may carry cookies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Credentials {
+    /// The page is trusted.
+    Allowed,
+    /// Every page is let in.
+    Refused,
+}
+
+/// A Socket.IO connection that may be opened.
+#[derive(Debug)]
+pub struct Visitor {
+    /// The token of its request, which counts where a CONNECT has none.
+    pub token: Option<Secret>,
     /// Its address, as a trusted proxy tells it.
     pub address: IpAddr,
 }

@@ -5,12 +5,16 @@ use std::cell::RefCell;
 use bytes::Bytes;
 use nuncio_hub::{Encode, EncoderId, Message};
 use nuncio_protocol::encode;
+use nuncio_session::socketio;
 use nuncio_websocket::{Compression, DeflateParams, Deflater, Mask, MessageKind, WindowBits};
 
 /// Native JSON in WebSocket text frames.
 pub const NATIVE: EncoderId = EncoderId(0);
 /// The same, deflated with a window of 9 bits; the six after it have one bit more each.
 const NATIVE_DEFLATE: EncoderId = EncoderId(1);
+
+/// Socket.IO packets of the default parser, in WebSocket frames of Engine.IO 4.
+pub const SOCKETIO: EncoderId = EncoderId(8);
 
 /// Writes messages for all kinds of members.
 #[derive(Debug, Clone)]
@@ -55,6 +59,12 @@ impl Encoders {
 
 impl Encode for Encoders {
     fn encode(&self, encoder: EncoderId, message: Message<'_>) -> Bytes {
+        if encoder == SOCKETIO {
+            return crate::socketio::item(match message {
+                Message::Publication(publication) => socketio::publication(publication),
+                Message::Push(namespace, push) => socketio::push(namespace, push),
+            });
+        }
         let text = match message {
             Message::Publication(publication) => encode::publication(publication),
             Message::Push(_, push) => encode::push(push),

@@ -11,7 +11,7 @@ use rustix::net::RecvFlags;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::sink::{Outbox, Wire};
+use crate::sink::Outbox;
 
 /// The bytes of one connection. Everything is polled with its outbox at hand.
 pub(crate) trait Io: Send + Unpin + 'static {
@@ -97,10 +97,10 @@ impl Io for Direct {
 }
 
 fn socket(outbox: &Outbox) -> &TcpStream {
-    match outbox.sink() {
-        Wire::Direct(stream) => stream,
-        Wire::Woken => unreachable!("a direct connection has its socket in its outbox"),
-    }
+    outbox
+        .sink()
+        .socket()
+        .expect("a direct connection has its socket in its outbox")
 }
 
 /// A stream that only its task writes: TLS, or what another HTTP server upgraded.

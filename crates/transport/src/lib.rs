@@ -14,13 +14,18 @@ mod listener;
 pub mod random;
 mod service;
 mod sink;
+mod socketio;
 mod timers;
 
-pub use app::{About, Admission, App, Body, Client, Closed, ClosedBy, Standing};
+pub use app::{
+    About, Admission, AllowedOrigin, App, Body, Client, Closed, ClosedBy, Credentials, Standing,
+    Visitor,
+};
 pub use driver::Shared;
-pub use encoders::{Encoders, NATIVE};
+pub use encoders::{Encoders, NATIVE, SOCKETIO};
 pub use listener::{Front, FrontLimits};
 pub use nuncio_websocket::handshake::DeflateConfig;
 pub use service::{Endpoints, Service, text};
 pub use sink::{Node, Outbox, Rooms, Socket, Wire};
+pub use socketio::{Cut, Purpose, SocketIo, SocketIoOptions};
 pub use timers::Timers;

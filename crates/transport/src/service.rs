@@ -1,6 +1,5 @@
 //! HTTP in front: WebSocket requests are checked and upgraded here, everything else is the server's.
 
-use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -23,6 +22,7 @@ use crate::echo::{self, EchoMode};
 use crate::encoders::encoder_of;
 use crate::io::{Direct, Woken};
 use crate::sink::{Outbox, Wire};
+use crate::socketio::{Cut, SocketIo};
 
 /// The paths and options of the WebSocket endpoints.
 #[derive(Debug, Clone)]
@@ -33,6 +33,8 @@ pub struct Endpoints {
     pub echo: Option<String>,
     /// What is agreed to when a client offers compression; `None` declines.
     pub deflate: Option<DeflateConfig>,
+    /// Where Socket.IO clients connect.
+    pub socketio: Vec<Arc<SocketIo>>,
     /// What the server's name for subprotocols is.
     pub subprotocols: &'static [&'static str],
 }
@@ -58,8 +60,15 @@ impl<A> Clone for Service<A> {
 
 impl<A: App> Service<A> {
     /// Answers one request.
-    pub async fn respond(self, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+    ///
+    /// # Errors
+    /// [`Cut`]: the connection of the request ends without an answer.
+    pub async fn respond(self, request: Request<Incoming>) -> Result<Response<Body>, Cut> {
         let path = request.uri().path();
+        let mut endpoints = self.endpoints.socketio.iter();
+        if let Some(endpoint) = endpoints.find(|endpoint| endpoint.is_path(path)).cloned() {
+            return self.serve_socketio(endpoint, request).await;
+        }
         let response = if path == self.endpoints.websocket {
             self.upgrade(request, Purpose::Session).await
         } else if self.endpoints.echo.as_deref() == Some(path) {
@@ -76,9 +85,14 @@ impl<A: App> Service<A> {
     }
 
     async fn upgrade(self, mut request: Request<Incoming>, purpose: Purpose) -> Response<Body> {
-        let accepted = match self.accept(&request, purpose) {
+        let always = DeflateConfig::default();
+        let deflate = match purpose {
+            Purpose::Session => self.endpoints.deflate.as_ref(),
+            Purpose::Echo(_) => Some(&always),
+        };
+        let accepted = match accept(&request, self.endpoints.subprotocols, deflate) {
             Ok(accepted) => accepted,
-            Err(refusal) => return refused(refusal),
+            Err(refusal) => return refused(&refusal),
         };
         let on_upgrade = hyper::upgrade::on(&mut request);
         let (parts, _) = request.into_parts();
@@ -92,31 +106,6 @@ impl<A: App> Service<A> {
             Purpose::Echo(mode) => tokio::spawn(self.begin_echo(on_upgrade, accepted, mode)),
         };
         response
-    }
-
-    fn accept(&self, request: &Request<Incoming>, purpose: Purpose) -> Result<Accepted, Refusal> {
-        let version = if request.version() == http::Version::HTTP_10 {
-            HttpVersion::Http10
-        } else {
-            HttpVersion::Http11
-        };
-        let headers = request
-            .headers()
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_bytes()));
-        let method = request.method().as_str();
-        let offer = Offer::read(nuncio_websocket::handshake::Request {
-            method,
-            version,
-            headers,
-        })?;
-        let subprotocol = offer.choose_subprotocol(self.endpoints.subprotocols);
-        let always = DeflateConfig::default();
-        let deflate = match purpose {
-            Purpose::Session => self.endpoints.deflate.as_ref(),
-            Purpose::Echo(_) => Some(&always),
-        };
-        Ok(offer.accept(subprotocol, deflate))
     }
 
     async fn begin_session(self, on_upgrade: OnUpgrade, accepted: Accepted, admission: Admission) {
@@ -237,7 +226,7 @@ fn is_plain(query: &str) -> bool {
 }
 
 /// What is left of an upgraded connection once hyper's part is taken off.
-enum Taken {
+pub(crate) enum Taken {
     Plain(TcpStream, Bytes),
     Tls(Box<TlsStream<TcpStream>>, Bytes),
     Other(TokioIo<Upgraded>),
@@ -257,11 +246,35 @@ impl From<Upgraded> for Taken {
 }
 
 /// Registers a socket anew: the registration that hyper used keeps the waker of its ended task, 1 KB, until the client says something.
-fn reregister(stream: TcpStream) -> std::io::Result<TcpStream> {
+pub(crate) fn reregister(stream: TcpStream) -> std::io::Result<TcpStream> {
     TcpStream::from_std(stream.into_std()?)
 }
 
-fn switching(accepted: &Accepted) -> Response<Body> {
+/// Checks the opening handshake of a WebSocket, and answers its offers.
+pub(crate) fn accept(
+    request: &Request<Incoming>,
+    subprotocols: &'static [&'static str],
+    deflate: Option<&DeflateConfig>,
+) -> Result<Accepted, Refusal> {
+    let version = if request.version() == http::Version::HTTP_10 {
+        HttpVersion::Http10
+    } else {
+        HttpVersion::Http11
+    };
+    let headers = request
+        .headers()
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_bytes()));
+    let offer = Offer::read(nuncio_websocket::handshake::Request {
+        method: request.method().as_str(),
+        version,
+        headers,
+    })?;
+    let subprotocol = offer.choose_subprotocol(subprotocols);
+    Ok(offer.accept(subprotocol, deflate))
+}
+
+pub(crate) fn switching(accepted: &Accepted) -> Response<Body> {
     let mut response = Response::builder().status(StatusCode::SWITCHING_PROTOCOLS);
     for (name, value) in accepted.headers() {
         response = response.header(name, value);
@@ -271,7 +284,7 @@ fn switching(accepted: &Accepted) -> Response<Body> {
         .expect("the handshake's headers are valid")
 }
 
-fn refused(refusal: Refusal) -> Response<Body> {
+pub(crate) fn refused(refusal: &Refusal) -> Response<Body> {
     let mut response = Response::builder()
         .status(refusal.status())
         .header(header::CONTENT_TYPE, "text/plain; charset=utf-8");

@@ -1,6 +1,7 @@
-//! The two kinds of sink behind an outbox.
+//! What is behind an outbox.
 
 use std::io::{self, IoSlice};
+use std::sync::OnceLock;
 
 use nuncio_hub::{Sink, Writer};
 use rustix::net::{SendAncillaryBuffer, SendFlags};
@@ -13,22 +14,36 @@ pub enum Wire {
     Direct(TcpStream),
     /// Anything else (TLS, a stream in somebody's HTTP server): written by its task, once woken.
     Woken,
+    /// At first there is none, since the client polls: what waits is taken by its task. Once it has upgraded to a plain socket, it is as if it always had one.
+    Late(OnceLock<TcpStream>),
 }
 
 /// What every vectored send is asked for: never wait, and no signal from a peer that is gone.
 const FLAGS: SendFlags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL);
 
+impl Wire {
+    /// The socket that anyone may write to.
+    pub(crate) fn socket(&self) -> Option<&TcpStream> {
+        match self {
+            Self::Direct(stream) => Some(stream),
+            Self::Late(stream) => stream.get(),
+            Self::Woken => None,
+        }
+    }
+}
+
 impl Sink for Wire {
     fn writer(&self) -> Writer {
-        match self {
-            Self::Direct(_) => Writer::Anyone,
-            Self::Woken => Writer::Task,
+        if self.socket().is_some() {
+            Writer::Anyone
+        } else {
+            Writer::Task
         }
     }
 
     /// `send` rather than `write`: 9 % less CPU on Linux.
     fn write(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        let Self::Direct(stream) = self else {
+        let Some(stream) = self.socket() else {
             return Err(io::ErrorKind::Unsupported.into());
         };
         let written = match buffers {
@@ -41,7 +56,7 @@ impl Sink for Wire {
     }
 }
 
-/// An outbox over one of the two.
+/// An outbox over one of them.
 pub type Outbox = nuncio_hub::Outbox<Wire>;
 /// A socket of this server.
 pub type Socket = nuncio_hub::Socket<Wire>;

@@ -170,6 +170,7 @@ impl Config {
             let fault = "this path has a meaning already: choose another, such as \"/ws\"";
             problems.push(Problem::rule("server.path", quote(path), fault));
         }
+        self.check_socketio(problems);
         if self.server.workers > WORKERS_MAX {
             let fault = format!("at most {WORKERS_MAX} are allowed; 0 takes one per core");
             problems.push(Problem::rule("server.workers", self.server.workers, fault));
@@ -188,6 +189,16 @@ impl Config {
         }
     }
 
+    fn check_socketio(&self, problems: &mut Vec<Problem>) {
+        let path = self.socketio.path.trim_end_matches('/');
+        let is_path = path.starts_with('/') && !path.contains(['?', '#', ' ', '*']);
+        if !is_path || PATHS_TAKEN.contains(&path) || path == self.server.path {
+            let fault = "it must start with / and be no path that has a meaning already: write \"/socket.io/\"";
+            let found = quote(&self.socketio.path);
+            problems.push(Problem::rule("socketio.path", found, fault));
+        }
+    }
+
     fn check_positive(&self, problems: &mut Vec<Problem>) {
         let (server, limits) = (&self.server, &self.limits);
         for (key, number) in [
@@ -195,6 +206,7 @@ impl Config {
             ("server.sessions_max", server.sessions_max),
             ("server.drain_rate", server.drain_rate as usize),
             ("limits.message_bytes", limits.message_bytes.0),
+            ("socketio.max_payload", self.socketio.max_payload.0),
             ("limits.rooms_per_session", limits.rooms_per_session),
             ("limits.calls_in_flight", limits.calls_in_flight),
             (
@@ -218,6 +230,9 @@ impl Config {
             ("auth.timeout", self.auth.timeout),
             ("heartbeat.interval", self.heartbeat.interval),
             ("heartbeat.timeout", self.heartbeat.timeout),
+            ("socketio.ping_interval", self.socketio.ping_interval),
+            ("socketio.ping_timeout", self.socketio.ping_timeout),
+            ("socketio.connect_timeout", self.socketio.connect_timeout),
         ] {
             if duration == Duration::ZERO {
                 problems.push(Problem::rule(key, "0s", "it would be over at once: write a duration such as \"10s\", or leave the key out for its default"));

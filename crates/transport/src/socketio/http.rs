@@ -1,0 +1,313 @@
+//! Requests for Socket.IO: what is checked before the connection's task hears of them, and what is answered.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+use nuncio_engineio::payload::Content;
+use nuncio_engineio::server::RequestId;
+use nuncio_engineio::{Query, RequestError, RequestKind, Response as Answered, Route, Transport};
+use tokio::sync::oneshot;
+
+use super::SocketIo;
+use super::link::Stream;
+use super::mailbox::{Letter, Mailbox};
+use super::open;
+use crate::app::{AllowedOrigin, App, Body, Credentials, Visitor};
+use crate::service::{Service, Taken, accept, refused, reregister, switching, text};
+
+/// The connection of a request is to be cut without an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the connection is cut without an answer")]
+pub struct Cut;
+
+impl<A: App> Service<A> {
+    /// Answers a request for the endpoint.
+    pub(crate) async fn serve_socketio(
+        self,
+        endpoint: Arc<SocketIo>,
+        request: Request<Incoming>,
+    ) -> Result<Response<Body>, Cut> {
+        let app = &self.shared.app;
+        let origin = match app.allow_origin(request.uri(), request.headers()) {
+            Ok(origin) => origin,
+            Err(response) => return Ok(response),
+        };
+        let mut response = if request.method() == Method::OPTIONS {
+            preflight(request.headers())
+        } else {
+            self.route(&endpoint, request).await?
+        };
+        if let Some(origin) = origin {
+            allow(origin, response.headers_mut());
+        }
+        Ok(response)
+    }
+
+    async fn route(
+        self,
+        endpoint: &Arc<SocketIo>,
+        request: Request<Incoming>,
+    ) -> Result<Response<Body>, Cut> {
+        let query = Query::parse(request.uri().query().unwrap_or_default());
+        let kind = kind_of(request.headers());
+        let found = query
+            .sid
+            .as_deref()
+            .and_then(|sid| endpoint.table.find(sid));
+        let session = found.as_ref().map(|(_, session)| *session);
+        let route = query.check(&endpoint.engine, method_of(&request), kind, session);
+        match (route, found) {
+            (Err(error), _) => Ok(match kind {
+                RequestKind::Http => response(error.response()),
+                RequestKind::Upgrade => closing(response(error.upgrade_response())),
+            }),
+            (Ok(Route::Session), Some((mailbox, _))) => {
+                let bytes_max = endpoint.engine.payload_bytes_max;
+                poll(mailbox, request, bytes_max).await
+            }
+            (Ok(Route::SessionWebSocket), Some((mailbox, _))) => {
+                Ok(self.upgrade_session(request, mailbox))
+            }
+            (Ok(Route::OpenPolling), _) => {
+                let visitor = match self.admit(&request) {
+                    Ok(visitor) => visitor,
+                    Err(response) => return Ok(response),
+                };
+                let (mailbox, pending) = open::polling(self.shared, endpoint, &query, visitor);
+                pending.answered(mailbox).await
+            }
+            (Ok(Route::OpenWebSocket), _) => Ok(self.open_websocket(endpoint, request, query)),
+            (Ok(Route::Session | Route::SessionWebSocket), None) => {
+                Ok(response(RequestError::UnknownSid.response()))
+            }
+        }
+    }
+
+    fn admit(&self, request: &Request<Incoming>) -> Result<Visitor, Response<Body>> {
+        let app = &self.shared.app;
+        app.admit_visitor(request.uri(), request.headers(), self.peer)
+    }
+
+    fn open_websocket(
+        self,
+        endpoint: &Arc<SocketIo>,
+        mut request: Request<Incoming>,
+        query: Query,
+    ) -> Response<Body> {
+        let accepted = match accept(&request, &[], None) {
+            Ok(accepted) => accepted,
+            Err(refusal) => return refused(&refusal),
+        };
+        let visitor = match self.admit(&request) {
+            Ok(visitor) => visitor,
+            Err(response) => return response,
+        };
+        let on_upgrade = hyper::upgrade::on(&mut request);
+        let (shared, endpoint) = (self.shared, endpoint.clone());
+        tokio::spawn(async move {
+            if let Some((stream, early)) = upgraded(on_upgrade).await {
+                open::websocket(shared, &endpoint, &query, visitor, stream, early);
+            }
+        });
+        switching(&accepted)
+    }
+
+    fn upgrade_session(
+        self,
+        mut request: Request<Incoming>,
+        mailbox: Arc<Mailbox>,
+    ) -> Response<Body> {
+        let accepted = match accept(&request, &[], None) {
+            Ok(accepted) => accepted,
+            Err(refusal) => return refused(&refusal),
+        };
+        let on_upgrade = hyper::upgrade::on(&mut request);
+        tokio::spawn(async move {
+            let Some((stream, early)) = upgraded(on_upgrade).await else {
+                return;
+            };
+            if let Err(Letter::WebSocket(stream, _)) =
+                mailbox.push(Letter::WebSocket(stream, early))
+            {
+                let last = nuncio_websocket::encode_close(None, "", nuncio_websocket::Mask::None);
+                stream.farewell(last);
+            }
+        });
+        switching(&accepted)
+    }
+}
+
+/// What an upgrade left, and the bytes that came behind the request.
+async fn upgraded(on_upgrade: OnUpgrade) -> Option<(Stream, Bytes)> {
+    match Taken::from(on_upgrade.await.ok()?) {
+        Taken::Plain(stream, early) => match reregister(stream) {
+            Ok(stream) => Some((Stream::Plain(stream), early)),
+            Err(error) => {
+                tracing::warn!(%error, "a socket could not be registered anew after its upgrade");
+                None
+            }
+        },
+        Taken::Tls(stream, early) => Some((Stream::Other(stream), early)),
+        Taken::Other(stream) => Some((Stream::Other(Box::new(stream)), Bytes::new())),
+    }
+}
+
+/// A GET, POST or other request of a session that polls.
+async fn poll(
+    mailbox: Arc<Mailbox>,
+    request: Request<Incoming>,
+    bytes_max: usize,
+) -> Result<Response<Body>, Cut> {
+    let number = mailbox.number();
+    let (answer, answered) = oneshot::channel();
+    let content = content_of(request.headers());
+    let letter = match *request.method() {
+        Method::GET => Letter::Get(number, answer),
+        Method::POST => Letter::Post(number, content, answer),
+        _ => Letter::Other(number, answer),
+    };
+    if mailbox.push(letter).is_err() {
+        return Ok(response(RequestError::UnknownSid.response()));
+    }
+    let mut pending = Pending {
+        number,
+        answered,
+        abort: Some(mailbox.clone()),
+    };
+    if request.method() == Method::POST {
+        let body = Limited::new(request.into_body(), bytes_max).collect();
+        tokio::select! {
+            biased;
+            answer = &mut pending.answered => return pending.finish(answer),
+            body = body => {
+                let body = match body {
+                    Ok(body) => Some(body.to_bytes()),
+                    Err(error) if error.is::<LengthLimitError>() => None,
+                    // The client is gone in the middle of its request; the guard says so.
+                    Err(_) => return Err(Cut),
+                };
+                let _ = mailbox.push(Letter::Body(number, content, body));
+            }
+        }
+    }
+    pending.answered(mailbox).await
+}
+
+/// A request that waits for its answer. Dropped before, it was cut off by the client, and the connection's task hears of it.
+pub(super) struct Pending {
+    pub(super) number: RequestId,
+    pub(super) answered: oneshot::Receiver<Answered>,
+    pub(super) abort: Option<Arc<Mailbox>>,
+}
+
+impl Pending {
+    async fn answered(mut self, mailbox: Arc<Mailbox>) -> Result<Response<Body>, Cut> {
+        self.abort = Some(mailbox);
+        let answer = (&mut self.answered).await;
+        self.finish(answer)
+    }
+
+    fn finish(
+        &mut self,
+        answer: Result<Answered, oneshot::error::RecvError>,
+    ) -> Result<Response<Body>, Cut> {
+        self.abort = None;
+        answer.map(response).map_err(|_| Cut)
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if let Some(mailbox) = &self.abort {
+            let _ = mailbox.push(Letter::Aborted(self.number));
+        }
+    }
+}
+
+fn response(answered: Answered) -> Response<Body> {
+    let Answered {
+        status,
+        content_type,
+        body,
+    } = answered;
+    let mut response = Response::new(text(body));
+    *response.status_mut() =
+        StatusCode::from_u16(status).expect("Engine.IO answers with statuses that exist");
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Some(content_type) = content_type {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    }
+    response
+}
+
+fn closing(mut response: Response<Body>) -> Response<Body> {
+    let headers = response.headers_mut();
+    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+/// What a page may send, answered before it sends it (Fetch, "CORS-preflight fetch").
+fn preflight(headers: &HeaderMap) -> Response<Body> {
+    let mut response = Response::new(text(""));
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let answers = response.headers_mut();
+    answers.insert(
+        header::ACCESS_CONTROL_ALLOW_METHODS,
+        HeaderValue::from_static("GET,POST"),
+    );
+    if let Some(asked) = headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
+        answers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, asked.clone());
+    }
+    answers.insert(
+        header::ACCESS_CONTROL_MAX_AGE,
+        HeaderValue::from_static("600"),
+    );
+    response
+}
+
+fn allow(allowed: AllowedOrigin, headers: &mut HeaderMap) {
+    let AllowedOrigin {
+        origin,
+        credentials,
+    } = allowed;
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    headers.append(header::VARY, HeaderValue::from_static("origin"));
+    match credentials {
+        Credentials::Allowed => {
+            const CREDENTIALS: HeaderName = header::ACCESS_CONTROL_ALLOW_CREDENTIALS;
+            headers.insert(CREDENTIALS, HeaderValue::from_static("true"));
+        }
+        Credentials::Refused => {}
+    }
+}
+
+fn kind_of(headers: &HeaderMap) -> RequestKind {
+    let upgrade = headers.get(header::UPGRADE);
+    let is_websocket = upgrade.is_some_and(|name| {
+        name.as_bytes()
+            .eq_ignore_ascii_case(Transport::WebSocket.as_str().as_bytes())
+    });
+    if is_websocket {
+        RequestKind::Upgrade
+    } else {
+        RequestKind::Http
+    }
+}
+
+fn method_of(request: &Request<Incoming>) -> nuncio_engineio::Method {
+    match *request.method() {
+        Method::GET => nuncio_engineio::Method::Get,
+        Method::POST => nuncio_engineio::Method::Post,
+        _ => nuncio_engineio::Method::Other,
+    }
+}
+
+fn content_of(headers: &HeaderMap) -> Content {
+    let content_type = headers.get(header::CONTENT_TYPE);
+    Content::from_header(content_type.and_then(|value| value.to_str().ok()))
+}

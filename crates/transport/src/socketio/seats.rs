@@ -1,0 +1,164 @@
+//! The places of one connection's client: one for each namespace that it is in, or asks to join.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use nuncio_model::{CloseCode, Namespace, Now, Outcome, Refusal, Request};
+use nuncio_socketio::server::DisconnectReason;
+use smallvec::SmallVec;
+
+use crate::app::{About, App, Client, Closed, ClosedBy};
+use crate::driver::Shared;
+use crate::encoders::SOCKETIO;
+use crate::sink::Outbox;
+
+/// The clients that the server knows of this connection. As long as it lives there is one at least, so that a shutdown reaches it.
+pub(super) struct Seats<A: App> {
+    shared: Arc<Shared<A>>,
+    outbox: Arc<Outbox>,
+    seats: SmallVec<[Seat; 1]>,
+    address: IpAddr,
+    since: Instant,
+    /// With what the client closed, once it has.
+    closed: Option<CloseCode>,
+}
+
+struct Seat {
+    /// The session's number for it; 0 while it is nobody's.
+    member: u32,
+    client: Client,
+}
+
+impl<A: App> Seats<A> {
+    pub(super) fn new(
+        shared: Arc<Shared<A>>,
+        outbox: Arc<Outbox>,
+        address: IpAddr,
+        now: Now,
+    ) -> Self {
+        let mut seats = Self {
+            shared,
+            outbox,
+            seats: SmallVec::new(),
+            address,
+            since: now.instant,
+            closed: None,
+        };
+        seats.keep_one();
+        seats
+    }
+
+    /// Keeps a place for a client that is in no namespace.
+    pub(super) fn keep_one(&mut self) {
+        if self.seats.is_empty() {
+            self.add(0, Namespace::default());
+        }
+    }
+
+    /// Gives the client a place in a namespace.
+    pub(super) fn arrive(&mut self, member: u32, namespace: Namespace) {
+        match self.seats.iter_mut().find(|seat| seat.member == 0) {
+            Some(seat) => {
+                seat.member = member;
+                seat.client.namespace = namespace;
+            }
+            None => self.add(member, namespace),
+        }
+    }
+
+    fn add(&mut self, member: u32, namespace: Namespace) {
+        let client = Client {
+            id: crate::random::socket_id(),
+            outbox: self.outbox.clone(),
+            socket: None,
+            namespace,
+            encoder: SOCKETIO,
+            about: Box::new(About {
+                standing: None,
+                address: self.address,
+                since: self.since,
+            }),
+        };
+        self.shared.app.opened(&client);
+        self.seats.push(Seat { member, client });
+    }
+
+    /// Has the server do what the client in this place asks.
+    pub(super) fn call(
+        &mut self,
+        member: u32,
+        number: u32,
+        request: Request,
+        now: Now,
+    ) -> Option<Result<Outcome, Refusal>> {
+        let mut seats = self.seats.iter_mut();
+        let seat = seats.find(|seat| seat.member == member)?;
+        self.shared.app.call(&mut seat.client, number, request, now)
+    }
+
+    /// The client left a place.
+    pub(super) fn leave(&mut self, member: u32, reason: DisconnectReason, now: Now) {
+        let left = self.seats.iter().position(|seat| seat.member == member);
+        if let Some(index) = left {
+            let seat = self.seats.remove(index);
+            self.tell(seat, reason, now);
+        }
+    }
+
+    /// Everybody leaves.
+    pub(super) fn leave_all(&mut self, reason: DisconnectReason, now: Now) {
+        for seat in std::mem::take(&mut self.seats) {
+            self.tell(seat, reason, now);
+        }
+    }
+
+    /// The client has closed: it meant to go.
+    pub(super) fn note_close(&mut self, code: Option<nuncio_websocket::CloseCode>) {
+        let code = code.map_or(CloseCode::NO_STATUS, |code| CloseCode(code.as_u16()));
+        self.closed.get_or_insert(code);
+    }
+
+    fn tell(&self, seat: Seat, reason: DisconnectReason, now: Now) {
+        let (by, code) = self.closed_by(reason);
+        let since = seat.client.about.since;
+        let closed = Closed {
+            code,
+            reason: reason.as_str().into(),
+            by,
+            after: now.instant.saturating_duration_since(since),
+        };
+        self.shared.app.closed(seat.client, &closed, now);
+    }
+
+    /// The end of a TCP connection without a close frame is `transport close` too: nobody has closed.
+    const fn closed_by(&self, reason: DisconnectReason) -> (ClosedBy, CloseCode) {
+        match (reason, self.closed) {
+            (DisconnectReason::ClientNamespaceDisconnect, _) => {
+                (ClosedBy::Client, CloseCode::NORMAL)
+            }
+            (DisconnectReason::TransportClose, Some(code)) => (ClosedBy::Client, code),
+            (
+                DisconnectReason::ServerNamespaceDisconnect
+                | DisconnectReason::ForcedServerClose
+                | DisconnectReason::ForcedClose,
+                _,
+            ) => (ClosedBy::Server, CloseCode::POLICY),
+            (DisconnectReason::ServerShuttingDown, _) => (ClosedBy::Server, CloseCode::RESTART),
+            (DisconnectReason::ParseError, _) => (ClosedBy::Server, CloseCode::PROTOCOL),
+            (
+                DisconnectReason::TransportClose
+                | DisconnectReason::TransportError
+                | DisconnectReason::PingTimeout,
+                _,
+            ) => (ClosedBy::Nobody, CloseCode::ABNORMAL),
+        }
+    }
+}
+
+impl<A: App> Drop for Seats<A> {
+    /// The server hears of every end.
+    fn drop(&mut self) {
+        self.leave_all(DisconnectReason::TransportClose, crate::clock::now());
+    }
+}
