@@ -10,8 +10,8 @@ use nuncio_hub::{Broker, Durability, MemoryBroker, Notice, Policies, RoomPolicy}
 use nuncio_session::Settings;
 use nuncio_store::{Store, StoreBroker, StoreConfig, StoreError};
 use nuncio_transport::{
-    DeflateConfig, Encoders, Endpoints, Front, FrontLimits, Node, Rooms, Shared, Timers, clock,
-    flusher, random,
+    DeflateConfig, Encoders, Endpoints, Front, FrontLimits, Node, Outbox, Rooms, Shared, Timers,
+    clock, flusher, random,
 };
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -254,36 +254,53 @@ impl Server {
 }
 
 impl Nuncio {
-    /// Tells all clients to leave, so many a second as configured, and waits until they have.
+    /// Tells all clients to leave, so many a second as configured, and waits until they have, or until the time for it is over.
     async fn drain(&self) {
-        let server = &self.config.config.server;
-        let deadline = tokio::time::Instant::now() + server.drain_timeout;
-        let batch = (server.drain_rate as usize).div_ceil(10).max(1);
-        let sockets = self
-            .node
-            .sockets(None)
-            .into_iter()
-            .map(|socket| socket.outbox.clone());
-        let anonymous: Vec<_> = self
-            .anonymous
-            .lock()
-            .values()
-            .filter_map(std::sync::Weak::upgrade)
-            .collect();
-        let outboxes: Vec<_> = sockets.chain(anonymous).collect();
-        for batch in outboxes.chunks(batch) {
+        let timeout = self.config.config.server.drain_timeout;
+        if tokio::time::timeout(timeout, self.dismiss()).await.is_err() {
+            let left = self.metrics.connections.get();
+            tracing::warn!(
+                left,
+                "the time to shut down is over: the connections that are left are dropped"
+            );
+        }
+        // The last close frames are written by the connections' own tasks, which end after them.
+        tokio::time::sleep(DRAIN_BATCH).await;
+    }
+
+    async fn dismiss(&self) {
+        let rate = self.config.config.server.drain_rate;
+        let batch = (rate as usize).div_ceil(10).max(1);
+        for batch in self.outboxes().chunks(batch) {
             for outbox in batch {
                 outbox.notify(Notice::Drain {
                     after: RECONNECT_AFTER,
                 });
             }
-            tokio::time::sleep(DRAIN_BATCH).await;
+            tokio::time::sleep(Duration::from_secs(batch.len() as u64) / rate).await;
         }
-        while self.metrics.connections.get() > 0 && tokio::time::Instant::now() < deadline {
+        while self.metrics.connections.get() > 0 {
+            // Whoever was still in its handshake when the others were told.
+            for outbox in self.outboxes() {
+                outbox.notify(Notice::Drain {
+                    after: RECONNECT_AFTER,
+                });
+            }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        // The last close frames are written by the connections' own tasks, which end after them.
-        tokio::time::sleep(DRAIN_BATCH).await;
+    }
+
+    /// The ways to all clients. Who becomes a session meanwhile is found twice rather than never.
+    fn outboxes(&self) -> Vec<Arc<Outbox>> {
+        let anonymous = self.anonymous.lock();
+        let mut outboxes: Vec<_> = anonymous
+            .values()
+            .filter_map(std::sync::Weak::upgrade)
+            .collect();
+        drop(anonymous);
+        let sockets = self.node.sockets(None).into_iter();
+        outboxes.extend(sockets.map(|socket| socket.outbox.clone()));
+        outboxes
     }
 }
 
