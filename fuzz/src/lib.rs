@@ -2,6 +2,9 @@
 //!
 //! One module for each crate, one function for each target; a target in `fuzz_targets/` is one line that calls it.
 
+pub mod engineio;
+pub mod protocol;
+pub mod socketio;
 pub mod websocket;
 
 #[cfg(test)]
