@@ -54,12 +54,12 @@ impl App for Nuncio {
         &self,
         uri: &Uri,
         headers: &HeaderMap,
-    ) -> Result<Option<AllowedOrigin>, Response<Body>> {
+    ) -> Result<Option<AllowedOrigin>, Box<Response<Body>>> {
         let credentials = match self.caller(uri, headers) {
             Ok(Caller::Program) => return Ok(None),
             Ok(Caller::TrustedPage) => Credentials::Allowed,
             Ok(Caller::AnyPage) => Credentials::Refused,
-            Err(refused) => return Err(self.turn_away(refused, uri)),
+            Err(refused) => return Err(Box::new(self.turn_away(refused, uri))),
         };
         let origin = headers.get(header::ORIGIN).cloned();
         Ok(origin.map(|origin| AllowedOrigin {
@@ -73,11 +73,11 @@ impl App for Nuncio {
         uri: &Uri,
         headers: &HeaderMap,
         peer: IpAddr,
-    ) -> Result<Visitor, Response<Body>> {
+    ) -> Result<Visitor, Box<Response<Body>>> {
         let token = self
             .check_room()
             .and_then(|()| self.token_of(uri, headers, self.caller(uri, headers)?))
-            .map_err(|refused| self.turn_away(refused, uri))?;
+            .map_err(|refused| Box::new(self.turn_away(refused, uri)))?;
         Ok(Visitor {
             token: token.map(|token| Secret::from(token.as_str())),
             address: self.address_of(headers, peer),

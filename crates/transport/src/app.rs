@@ -39,7 +39,7 @@ pub trait App: Send + Sync + 'static {
         &self,
         uri: &Uri,
         headers: &HeaderMap,
-    ) -> Result<Option<AllowedOrigin>, Response<Body>>;
+    ) -> Result<Option<AllowedOrigin>, Box<Response<Body>>>;
 
     /// Decides about a request that opens a Socket.IO connection; who the client is comes later.
     ///
@@ -50,7 +50,7 @@ pub trait App: Send + Sync + 'static {
         uri: &Uri,
         headers: &HeaderMap,
         peer: IpAddr,
-    ) -> Result<Visitor, Response<Body>>;
+    ) -> Result<Visitor, Box<Response<Body>>>;
 
     /// Answers any other request.
     fn respond(

@@ -113,13 +113,19 @@ impl Session {
         out: &mut Vec<Output>,
     ) {
         out.push(Output::Refused(refusal.code));
-        let message = match refusal.code {
-            ErrorCode::NotAuthenticated => "Authentication failed",
-            _ => &refusal.message,
-        };
         let data = nuncio_protocol::encode::refusal(refusal);
         let data = std::str::from_utf8(&data).ok();
-        let refused = server::Refusal::Error { message, data };
+        let refused = match refusal.code {
+            ErrorCode::NotFound => server::Refusal::UnknownNamespace,
+            ErrorCode::NotAuthenticated => server::Refusal::Error {
+                message: "Authentication failed",
+                data,
+            },
+            _ => server::Refusal::Error {
+                message: &refusal.message,
+                data,
+            },
+        };
         // Nobody waits for it when the client has gone meanwhile.
         let _ = self.connection.refuse(namespace, refused);
         self.leave(namespace, DisconnectReason::ServerNamespaceDisconnect, out);

@@ -45,10 +45,14 @@ pub fn push(namespace: &str, push: &Push) -> Encoded {
     named(&namespace, name, &encode::push(push))
 }
 
-/// The acknowledgement of a call that succeeded: the native reply's `data`, always with a `status`.
+/// The acknowledgement of a call that succeeded: the native reply's `data` with a `status`. What a handler answers is as it is; an array is the list of
+/// arguments.
 pub(crate) fn reply(namespace: &Namespace, id: u64, reply: &Reply, form: JoinForm) -> Encoded {
-    let (json, attachments) = match reply {
-        Reply::Answer { data, attachments } => (data.as_bytes().clone(), attachments.to_vec()),
+    let args = match reply {
+        Reply::Answer { data, attachments } if data.as_str().starts_with('[') => {
+            Payload::new(data.as_bytes().clone(), attachments.to_vec())
+        }
+        Reply::Answer { data, attachments } => array(data.as_bytes(), attachments.to_vec()),
         Reply::Done
         | Reply::Joined(_)
         | Reply::Published(_)
@@ -63,10 +67,10 @@ pub(crate) fn reply(namespace: &Namespace, id: u64, reply: &Reply, form: JoinFor
             } else {
                 with_status("ok", &data)
             };
-            (data, Vec::new())
+            array(&data, Vec::new())
         }
     };
-    ack(Parser::Default, namespace, id, &array(&json, attachments))
+    ack(Parser::Default, namespace, id, &args)
 }
 
 /// The acknowledgement of a call that was refused: `{status:"error", code, message, …}`.

@@ -46,6 +46,10 @@ pub(super) struct Driver<A: App> {
 }
 
 /// What the messages are for.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "only the server of the conformance suite has the small one"
+)]
 pub(super) enum Talk {
     Session(Session),
     Echo,

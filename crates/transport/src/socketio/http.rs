@@ -34,7 +34,7 @@ impl<A: App> Service<A> {
         let app = &self.shared.app;
         let origin = match app.allow_origin(request.uri(), request.headers()) {
             Ok(origin) => origin,
-            Err(response) => return Ok(response),
+            Err(response) => return Ok(*response),
         };
         let mut response = if request.method() == Method::OPTIONS {
             preflight(request.headers())
@@ -75,7 +75,7 @@ impl<A: App> Service<A> {
             (Ok(Route::OpenPolling), _) => {
                 let visitor = match self.admit(&request) {
                     Ok(visitor) => visitor,
-                    Err(response) => return Ok(response),
+                    Err(response) => return Ok(*response),
                 };
                 let (mailbox, pending) = open::polling(self.shared, endpoint, &query, visitor);
                 pending.answered(mailbox).await
@@ -87,7 +87,7 @@ impl<A: App> Service<A> {
         }
     }
 
-    fn admit(&self, request: &Request<Incoming>) -> Result<Visitor, Response<Body>> {
+    fn admit(&self, request: &Request<Incoming>) -> Result<Visitor, Box<Response<Body>>> {
         let app = &self.shared.app;
         app.admit_visitor(request.uri(), request.headers(), self.peer)
     }
@@ -104,7 +104,7 @@ impl<A: App> Service<A> {
         };
         let visitor = match self.admit(&request) {
             Ok(visitor) => visitor,
-            Err(response) => return response,
+            Err(response) => return *response,
         };
         let on_upgrade = hyper::upgrade::on(&mut request);
         let (shared, endpoint) = (self.shared, endpoint.clone());
