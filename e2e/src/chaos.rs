@@ -1,7 +1,7 @@
 //! Many clients, bad luck, and a check of everything they were promised.
 //!
 //! Members publish in their rooms while sockets are cut at random and the server is killed and started again on the same data. Each
-//! member rejoins as a good client does; the [ledger](ledger) compares what all of them saw and were told.
+//! member rejoins as a good client does; a ledger compares what all of them saw and were told.
 
 mod ledger;
 mod member;
