@@ -88,10 +88,11 @@ fn resumed_tells_where_each_room_stands() {
 
     let expected = format!(
         concat!(
-            r#"{{"type":"resumed","resume":"{}","rooms":["#,
+            r#"{{"type":"resumed","id":"{}","resume":"{}","rooms":["#,
             r#"{{"roomId":"a","epoch":"AAAAAAAAAAE","seq":7,"recovered":true}},"#,
             r#"{{"roomId":"b","epoch":"AAAAAAAAAAE","seq":0,"recovered":false}}]}}"#
         ),
+        TOKEN.socket,
         TOKEN.reveal()
     );
     assert_eq!(encode::resumed(&TOKEN, &rooms), expected);
@@ -100,7 +101,8 @@ fn resumed_tells_where_each_room_stands() {
 #[test]
 fn resumed_without_rooms() {
     let expected = format!(
-        r#"{{"type":"resumed","resume":"{}","rooms":[]}}"#,
+        r#"{{"type":"resumed","id":"{}","resume":"{}","rooms":[]}}"#,
+        TOKEN.socket,
         TOKEN.reveal()
     );
     assert_eq!(encode::resumed(&TOKEN, &[]), expected);

@@ -81,10 +81,11 @@ pub struct Recovery {
     pub recovered: bool,
 }
 
-/// `resumed`: the session was taken over; `resume` is the token for the next time.
+/// `resumed`: the session was taken over under the `id` that it had; `resume` is the token for the next time.
 pub fn resumed(resume: &ResumeToken, rooms: &[Recovery]) -> Bytes {
-    let mut text = Text::message("resumed", 80 + rooms.len() * 112);
-    text.plain("resume", resume.reveal());
+    let mut text = Text::message("resumed", 112 + rooms.len() * 112);
+    text.plain("id", resume.socket)
+        .plain("resume", resume.reveal());
     text.array("rooms", rooms, |text, room| {
         text.raw("{")
             .string("roomId", &room.room)

@@ -27,7 +27,7 @@ fn a_session_is_taken_over_by_the_first_message_and_the_missed_messages_follow()
     );
     let seen = client.answer(Ok(resumed(vec![Ok(joined("chat:a", 44, 2))])));
 
-    let answer = json!({"type": "resumed", "resume": token(2).reveal(), "rooms": [
+    let answer = json!({"type": "resumed", "id": token(2).socket, "resume": token(2).reveal(), "rooms": [
         {"roomId": "chat:a", "epoch": "AAAAAAAAAAE", "seq": 44, "recovered": true}
     ]});
     let ack = json!({"ack": 1, "data": {"status": "ok"}});
@@ -51,7 +51,8 @@ fn a_resume_without_an_id_gets_no_reply_besides() {
 
     let seen = client.answer(Ok(resumed(vec![])));
 
-    let answer = json!({"type": "resumed", "resume": token(2).reveal(), "rooms": []});
+    let answer =
+        json!({"type": "resumed", "id": token(2).socket, "resume": token(2).reveal(), "rooms": []});
     assert_eq!(seen, [sent(answer), Seen::Released]);
 }
 
