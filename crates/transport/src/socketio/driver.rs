@@ -92,11 +92,12 @@ thread_local! {
 }
 
 impl<A: App> Driver<A> {
-    /// One turn: what others want, what time wants, what the client says, and what is to be written.
+    /// One turn: what others want, what the client says, what time wants, and what is to be written.
     fn turn(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Poll<()> {
         let now = clock::now();
-        let outputs = &mut scratch.outputs;
-        self.handle_notices(cx, outputs, now);
+        self.handle_notices(cx, &mut scratch.outputs, now);
+        // An upgrade comes before the requests that were sent after it.
+        self.read(cx, scratch, now);
         self.handle_letters(scratch, now);
         self.engine.handle_timeout(now.instant);
         if let Talk::Session(session) = &mut self.talk {
@@ -357,7 +358,7 @@ impl<A: App> Driver<A> {
         self.outbox.push_first(first.freeze());
         match (stream, self.outbox.sink()) {
             (Stream::Plain(stream), Wire::Late(late)) => {
-                let _ = late.set(stream);
+                let _ = late.set(Box::new(stream));
                 self.outbox.flush();
             }
             (Stream::Plain(stream), Wire::Direct(_) | Wire::Woken) => {
