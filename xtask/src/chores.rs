@@ -19,7 +19,7 @@ pub(crate) fn ci() -> Vec<Step> {
             "cargo clippy --workspace --all-targets --all-features --locked -- -D warnings",
         ),
         Step::new("documentation", documentation),
-        Step::command("tests", "cargo test --workspace --locked"),
+        Step::command("tests", "cargo test --workspace --locked --no-fail-fast"),
         Step::command(
             "release build",
             "cargo build --release --locked --package nuncio-cli",
