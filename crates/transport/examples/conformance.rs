@@ -29,7 +29,8 @@ struct Conformance {
     rooms: Arc<Rooms>,
 }
 
-#[tokio::main(flavor = "multi_thread")]
+/// One thread, as the reference has: the suites send related requests on several connections and count on their order.
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let address = std::env::args().nth(1);
     let listener = TcpListener::bind(address.as_deref().unwrap_or("127.0.0.1:3000")).await?;
