@@ -1,5 +1,7 @@
 //! Who may enter, by which way of giving a token, and what a token allows while it lasts.
 
+#![expect(clippy::unwrap_used, reason = "a failed test panics")]
+
 use nuncio::auth::{Claims, NuncioClaim, RoomClaim};
 use nuncio_e2e::server::signed_with;
 use nuncio_e2e::{Client, Raw, TestServer, http, raw, unix_s};
@@ -250,7 +252,8 @@ async fn times_issuer_and_audience_of_a_token_are_checked() {
     ])
     .await;
     let now = unix_s();
-    let cases: [(&str, fn(&mut Claims, u64), u16); 9] = [
+    type Change = fn(&mut Claims, u64);
+    let cases: [(&str, Change, u16); 9] = [
         ("as configured", |_, _| {}, 101),
         (
             "ended within the leeway",

@@ -1,5 +1,7 @@
 //! Compression (RFC 7692): agreed on when both want it, with every window, never with a context taken over.
 
+#![expect(clippy::unwrap_used, reason = "a failed test panics")]
+
 use flate2::{Decompress, FlushDecompress};
 use nuncio_e2e::raw::Frame;
 use nuncio_e2e::{Client, Raw, TestServer, raw};

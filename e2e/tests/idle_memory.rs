@@ -1,5 +1,7 @@
 //! What an idle connection costs: counted in bytes that live on the heap, so that the number is the same on every machine.
 
+#![expect(clippy::unwrap_used, reason = "a failed test panics")]
+
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
@@ -32,14 +34,23 @@ async fn an_idle_session_in_one_room_costs_less_than_1300_bytes() {
 /// Connects raw sockets, which own nothing on this heap, each as a user of its own in one room.
 async fn connect(server: &TestServer, numbers: std::ops::Range<usize>) -> Vec<TcpStream> {
     let address = server.address;
-    let users: Vec<_> = numbers.map(|number| server.token(&format!("user-{number}"))).collect();
-    let connecting = tokio::task::spawn_blocking(move || users.iter().map(|token| connect_one(address, token)).collect());
+    let users: Vec<_> = numbers
+        .map(|number| server.token(&format!("user-{number}")))
+        .collect();
+    let connecting = tokio::task::spawn_blocking(move || {
+        users
+            .iter()
+            .map(|token| connect_one(address, token))
+            .collect()
+    });
     connecting.await.unwrap()
 }
 
 fn connect_one(address: std::net::SocketAddr, token: &str) -> TcpStream {
     let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(5)))
+        .unwrap();
     let request = format!(
         "GET /ws?token={token} HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
@@ -58,7 +69,11 @@ fn read_until(stream: &mut TcpStream, wanted: &[u8]) {
     let (mut read, mut buffer) = (Vec::new(), [0; 4096]);
     while !read.windows(wanted.len()).any(|window| window == wanted) {
         let len = stream.read(&mut buffer).unwrap();
-        assert!(len > 0, "the server closed: {}", String::from_utf8_lossy(&read));
+        assert!(
+            len > 0,
+            "the server closed: {}",
+            String::from_utf8_lossy(&read)
+        );
         read.extend_from_slice(&buffer[..len]);
     }
 }

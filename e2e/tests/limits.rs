@@ -1,5 +1,7 @@
 //! Each bound of the server, met: what is said to whoever passes it, and that nobody else notices.
 
+#![expect(clippy::unwrap_used, reason = "a failed test panics")]
+
 use std::net::SocketAddr;
 use std::time::Duration;
 

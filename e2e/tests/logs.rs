@@ -2,6 +2,8 @@
 //!
 //! One subscriber takes everything that any thread of this process logs, at the most talkative level.
 
+#![expect(clippy::unwrap_used, reason = "a failed test panics")]
+
 use std::io::Write;
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -220,9 +222,9 @@ impl Log {
     /// The last line with a word in it.
     fn line(&self, word: &str) -> String {
         let text = self.text();
-        let lines = text.lines().filter(|line| line.contains(word));
+        let mut lines = text.lines().filter(|line| line.contains(word));
         lines
-            .last()
+            .next_back()
             .unwrap_or_else(|| panic!("no {word} in {text}"))
             .to_owned()
     }

@@ -1,5 +1,7 @@
 //! The program as it is run: what it prints, and how signals end it.
 
+#![expect(clippy::unwrap_used, reason = "a failed test panics")]
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};

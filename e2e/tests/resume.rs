@@ -1,5 +1,7 @@
 //! A lost connection is taken up where it was: the same session, its rooms, what was missed.
 
+#![expect(clippy::unwrap_used, reason = "a failed test panics")]
+
 use std::time::Duration;
 
 use nuncio_e2e::{Client, TestServer};

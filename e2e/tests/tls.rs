@@ -1,5 +1,7 @@
 //! `wss://` by the server itself.
 
+#![expect(clippy::unwrap_used, reason = "a failed test panics")]
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
