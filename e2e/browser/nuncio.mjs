@@ -13,9 +13,12 @@ export class Nuncio {
   #folder;
   #address;
   #process;
+  #settings;
 
-  static async start() {
+  /** Starts the demo with settings such as `limits.rate_per_second=0`. */
+  static async start(settings = []) {
     const nuncio = new Nuncio();
+    nuncio.#settings = settings.flatMap((setting) => ["--set", setting]);
     nuncio.#folder = await mkdtemp(join(tmpdir(), "nuncio-browser-"));
     nuncio.#address = `127.0.0.1:${await freePort()}`;
     await nuncio.startAgain();
@@ -31,10 +34,19 @@ export class Nuncio {
   }
 
   /** Ends the process as a power cut does. */
-  async kill() {
+  kill() {
+    return this.#finish("SIGKILL");
+  }
+
+  /** Ends the process as an operator does: it says goodbye to its clients. */
+  stop() {
+    return this.#finish("SIGTERM");
+  }
+
+  async #finish(signal) {
     if (this.#process.exitCode !== null || this.#process.signalCode !== null) return;
     const ended = once(this.#process, "exit");
-    this.#process.kill("SIGKILL");
+    this.#process.kill(signal);
     await ended;
   }
 
@@ -42,7 +54,7 @@ export class Nuncio {
   async startAgain() {
     const program = process.env.SERVER_BIN;
     if (!program) throw new Error("SERVER_BIN must name the server's program");
-    this.#process = spawn(program, ["--listen", this.#address], {
+    this.#process = spawn(program, ["--listen", this.#address, ...this.#settings], {
       cwd: this.#folder,
       env: { ...process.env, NUNCIO_LOG_LEVEL: "error" },
       stdio: ["ignore", "ignore", "inherit"],

@@ -106,7 +106,15 @@ impl Drop for Program {
 /// # Panics
 /// When a test fails, or the folder's packages are not installed (`cargo xtask install`).
 pub fn node_test(file: &str) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("browser");
+    node_test_in("browser", file);
+}
+
+/// The same for a file in another folder of `e2e`.
+///
+/// # Panics
+/// As [`node_test`].
+pub fn node_test_in(folder: &str, file: &str) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let status = Command::new("node")
         .args(["--test", "--test-reporter=spec", file])
         .current_dir(folder)

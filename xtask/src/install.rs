@@ -67,7 +67,7 @@ fn node_is_new_enough() -> Outcome {
 }
 
 /// The folders whose packages are installed, exactly as locked.
-const NPM_FOLDERS: [&str; 2] = ["clients/typescript", "e2e/browser"];
+const NPM_FOLDERS: [&str; 3] = ["clients/typescript", "e2e/browser", "e2e/socketio"];
 
 /// Installs the npm packages where the lock file is newer than they are.
 pub(crate) fn npm_packages() -> Outcome {
