@@ -23,6 +23,7 @@ mod node;
 mod notice;
 mod outbox;
 mod policy;
+mod queue;
 mod random;
 mod registry;
 mod room;

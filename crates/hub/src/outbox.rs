@@ -3,11 +3,6 @@
 //! Replies, pongs, close frames and pushes are all items of one queue, so they never interleave. Whoever finds something in it may write it:
 //! the flush that follows a publication, or the connection's own task.
 
-#![expect(
-    clippy::box_collection,
-    reason = "8 bytes in every idle connection instead of 24 or 32"
-)]
-
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::task::Waker;
@@ -17,6 +12,7 @@ use parking_lot::Mutex;
 use smallvec::SmallVec;
 
 use crate::notice::Notice;
+use crate::queue::Queue;
 
 /// Where an outbox writes to.
 pub trait Sink: Send + Sync + 'static {
@@ -96,8 +92,6 @@ enum Phase {
     Closed,
 }
 
-/// Buffers given to one vectored write.
-const BUFFERS_MAX: usize = 64;
 /// How much higher the bound is while something waits that the client asked for.
 const ASKED_FACTOR: u32 = 8;
 
@@ -456,80 +450,6 @@ impl State {
     fn wake(&self) {
         if let Some(task) = &self.task {
             task.wake_by_ref();
-        }
-    }
-}
-
-/// A queue that is in line for one item, which is what a reader that keeps up has. An empty item stands for none.
-enum Queue {
-    One(Bytes),
-    Many(Box<VecDeque<Bytes>>),
-}
-
-impl Queue {
-    const EMPTY: Self = Self::One(Bytes::new());
-
-    fn push(&mut self, item: Bytes) {
-        match self {
-            Self::One(first) if first.is_empty() => *first = item,
-            Self::One(first) => {
-                *self = Self::Many(Box::new(VecDeque::from([std::mem::take(first), item])));
-            }
-            Self::Many(items) => items.push_back(item),
-        }
-    }
-
-    fn push_first(&mut self, item: Bytes) {
-        match self {
-            Self::One(first) if first.is_empty() => *first = item,
-            Self::One(first) => {
-                *self = Self::Many(Box::new(VecDeque::from([item, std::mem::take(first)])));
-            }
-            Self::Many(items) => items.push_front(item),
-        }
-    }
-
-    fn pop(&mut self) -> Option<Bytes> {
-        match self {
-            Self::One(first) if first.is_empty() => None,
-            Self::One(first) => Some(std::mem::take(first)),
-            Self::Many(items) => {
-                let first = items.pop_front();
-                if items.is_empty() {
-                    *self = Self::EMPTY;
-                }
-                first
-            }
-        }
-    }
-
-    fn first_mut(&mut self) -> Option<&mut Bytes> {
-        match self {
-            Self::One(first) if first.is_empty() => None,
-            Self::One(first) => Some(first),
-            Self::Many(items) => items.front_mut(),
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        matches!(self, Self::One(only) if only.is_empty())
-    }
-
-    fn bytes(&self) -> u32 {
-        match self {
-            Self::One(first) => first.len() as u32,
-            Self::Many(items) => items.iter().map(|item| item.len() as u32).sum(),
-        }
-    }
-
-    fn buffers<'a>(&'a self, buffers: &mut SmallVec<[IoSlice<'a>; 4]>) {
-        match self {
-            Self::One(first) if first.is_empty() => {}
-            Self::One(first) => buffers.push(IoSlice::new(first)),
-            Self::Many(items) => {
-                let items = items.iter().take(BUFFERS_MAX);
-                buffers.extend(items.map(|item| IoSlice::new(item)));
-            }
         }
     }
 }
