@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 #[tokio::test]
 async fn a_user_is_online_at_its_first_session_and_offline_after_the_last() {
-    let server = TestServer::start("").await;
+    let server = TestServer::set(&["presence.grace=300ms"]).await;
     let mut bob = watcher(&server, &["lobby"]).await;
 
     let mut first = enter(&server, "ann", &["lobby"]).await;
@@ -32,7 +32,7 @@ async fn a_user_is_online_at_its_first_session_and_offline_after_the_last() {
 
 #[tokio::test]
 async fn presence_comes_once_however_many_rooms_are_shared() {
-    let server = TestServer::start("").await;
+    let server = TestServer::set(&["presence.grace=300ms"]).await;
     let mut bob = watcher(&server, &["a", "b", "c"]).await;
 
     let ann = enter(&server, "ann", &["a", "b", "c"]).await;
