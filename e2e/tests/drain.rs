@@ -43,7 +43,8 @@ async fn meanwhile_it_is_not_ready_and_takes_no_new_connection() {
     let answer = http::get(monitoring, "/readyz").await;
     assert_eq!((answer.status, &*answer.text()), (503, "shutting down\n"));
     assert_eq!(http::get(monitoring, "/healthz").await.status, 200);
-    assert!(TcpStream::connect(server.address).await.is_err());
+    assert_eq!(http::get(server.address, "/readyz").await.status, 503);
+    assert!(Client::connect(&server.url("eve")).await.is_err());
     for mut client in clients {
         assert_eq!(client.closed().await, closing());
     }

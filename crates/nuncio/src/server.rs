@@ -216,7 +216,7 @@ impl Server {
         Ok(())
     }
 
-    /// Serves until `end` is ready, then drains: readiness turns false, accepting stops, clients are told when to come back and closed with 1012 in
+    /// Serves until `end` is ready, then drains: readiness turns false, nobody new is let in, clients are told when to come back and closed with 1012 in
     /// paced batches, the store is flushed.
     pub async fn run_until(self, end: impl Future<Output = ()>) {
         let Self {
@@ -243,8 +243,8 @@ impl Server {
         tracing::info!("Shutting down...");
         app.is_ready.store(false, Ordering::Relaxed);
         let _ = drain.send(true);
-        let _ = accepting.await;
         app.drain().await;
+        accepting.abort();
         tasks.shutdown().await;
         if let Some(store) = store {
             let _ = tokio::task::spawn_blocking(move || store.close()).await;

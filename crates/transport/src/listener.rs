@@ -58,16 +58,11 @@ const OVERLOADED: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 impl<A: App> Front<A> {
-    /// Accepts until the server drains.
+    /// Accepts for ever. While the server drains, requests are still answered, one on a connection: a balancer must learn that it is not ready.
     pub async fn run(self: Arc<Self>, listener: TcpListener) {
         let handshakes = Arc::new(Semaphore::new(self.limits.handshakes_max));
-        let mut drain = self.drain.clone();
         loop {
-            let accepted = tokio::select! {
-                accepted = listener.accept() => accepted,
-                _ = drained(&mut drain) => return,
-            };
-            match accepted {
+            match listener.accept().await {
                 Ok((stream, peer)) => match handshakes.clone().try_acquire_owned() {
                     Ok(permit) => drop(tokio::spawn(self.clone().serve(stream, peer, permit))),
                     Err(_) => refuse(stream),
@@ -110,7 +105,10 @@ impl<A: App> Front<A> {
             drain: self.drain.clone(),
             peer: peer.ip().to_canonical(),
         };
+        let mut drain = self.drain.clone();
+        let drains = *drain.borrow();
         let connection = http1::Builder::new()
+            .keep_alive(!drains)
             .timer(TokioTimer::new())
             .header_read_timeout(self.limits.head_timeout)
             .max_buf_size(self.limits.head_bytes_max.max(8192))
@@ -119,11 +117,10 @@ impl<A: App> Front<A> {
                 service_fn(move |request| service.clone().respond(request)),
             )
             .with_upgrades();
-        let mut drain = self.drain.clone();
         tokio::pin!(connection);
         let served = tokio::select! {
             served = connection.as_mut() => served,
-            _ = drained(&mut drain) => {
+            _ = drained(&mut drain), if !drains => {
                 connection.as_mut().graceful_shutdown();
                 connection.await
             }
