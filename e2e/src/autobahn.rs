@@ -9,9 +9,10 @@ use serde_json::{Value, json};
 use crate::program::Program;
 
 /// The settings that the suite needs: messages of 16 MiB, compression of every message.
-pub const SETTINGS: [&str; 4] = [
+pub const SETTINGS: [&str; 5] = [
     "server.echo=true",
     "limits.message_bytes=64MiB",
+    "limits.outbox_bytes=128MiB",
     "deflate.enabled=true",
     "deflate.threshold=0",
 ];
