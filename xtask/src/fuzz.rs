@@ -38,6 +38,7 @@ fn fuzz(target: &str, each: Duration) -> Outcome {
         "--",
         &time,
         "-print_final_stats=0",
+        "-print_funcs=0",
         "-verbosity=0",
     ]))
 }
