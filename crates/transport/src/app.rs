@@ -77,6 +77,12 @@ pub trait App: Send + Sync + 'static {
     /// A message came in.
     fn received(&self, bytes: usize);
 
+    /// A message went out that was no fan-out: a reply, a replayed message, a greeting.
+    fn sent(&self, bytes: usize);
+
+    /// A handshake broke a rule of RFC 6455 and was refused with this status.
+    fn handshake_refused(&self, status: u16);
+
     /// A message was refused.
     fn refused(&self, code: ErrorCode);
 

@@ -254,6 +254,7 @@ impl<A: App, I: Io> Driver<A, I> {
     }
 
     fn send(&self, frame: Bytes) {
+        self.shared.app.sent(frame.len());
         let pushed = self.outbox.push_own(frame);
         self.flush_if(pushed);
     }

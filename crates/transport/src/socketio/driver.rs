@@ -1,7 +1,6 @@
 //! Carries one Engine.IO connection, with all that is on it.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -80,6 +79,9 @@ struct Scratch {
 }
 
 const READ_BYTES: usize = 64 * 1024;
+/// Packets in the answer to one poll: with a ping or noop of Engine.IO at most 16, since python-engineio takes a larger payload for an attack and
+/// leaves.
+const POLL_PACKETS_MAX: usize = 15;
 /// Deadlines further away than this are waited for in two steps, since far ones are rounded up.
 const NEAR: Duration = Duration::from_secs(1);
 
@@ -299,7 +301,7 @@ impl<A: App> Driver<A> {
         if comes_back || self.link.is_some() {
             self.engine.close(now.instant, Close::Discard);
         } else {
-            self.move_to_engine();
+            self.move_to_engine(usize::MAX);
             self.engine.close(now.instant, Close::Flush);
         }
     }
@@ -354,7 +356,14 @@ impl<A: App> Driver<A> {
         Some(Handover { stream, first: out })
     }
 
-    fn hand_over(&mut self, stream: Stream, first: BytesMut) {
+    fn hand_over(&mut self, stream: Stream, mut first: BytesMut) {
+        for frame in self
+            .polling
+            .iter_mut()
+            .flat_map(|polling| polling.take_frames())
+        {
+            first.extend_from_slice(&frames::item_of(&frame));
+        }
         self.outbox.push_first(first.freeze());
         match (stream, self.outbox.sink()) {
             (Stream::Plain(stream), Wire::Late(late)) => {
@@ -558,18 +567,21 @@ impl<A: App> Driver<A> {
         }
     }
 
-    /// Answers a poll that waits with all that is in the outbox.
+    /// Answers a poll that waits with what is in the outbox.
     fn feed(&mut self, outputs: &mut Vec<Output>, now: Now) {
         if self.link.is_none() && self.engine.is_writable() {
-            self.move_to_engine();
+            self.move_to_engine(POLL_PACKETS_MAX);
             self.pump(outputs, now);
         }
     }
 
-    fn move_to_engine(&mut self) {
-        let mut items = VecDeque::new();
-        self.outbox.take(&mut items, usize::MAX);
-        for frame in items.into_iter().flat_map(frames::packets) {
+    /// Moves packets from the outbox to Engine.IO, which sends them at once: with a poll that waits, or as the last thing.
+    fn move_to_engine(&mut self, packets_max: usize) {
+        let polling = self.polling.get_or_insert_default();
+        for _ in 0..packets_max {
+            let Some(frame) = polling.next_frame(&self.outbox) else {
+                return;
+            };
             // Only refused once the connection closes: the outbox has the bound.
             let _ = self.engine.send(frame);
         }
@@ -733,3 +745,19 @@ fn turn_away(letter: Letter) {
 }
 
 impl<A: App> Unpin for Driver<A> {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_connection_keeps_little_in_its_machines() {
+        let sizes = [
+            size_of::<Connection>(),
+            size_of::<Session>(),
+            size_of::<Link>(),
+        ];
+
+        assert!(sizes.iter().sum::<usize>() <= 432, "{sizes:?}");
+    }
+}

@@ -1,23 +1,31 @@
 //! What a connection keeps while its client polls: requests without an answer, a WebSocket that wants to take over.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes, BytesMut};
-use nuncio_engineio::Response;
 use nuncio_engineio::server::{RequestId, SocketId};
+use nuncio_engineio::{Frame, Response};
 use nuncio_websocket::Connection;
 use tokio::io::AsyncRead;
 
+use super::frames;
 use super::link::Stream;
 use super::mailbox::Answer;
+use crate::sink::Outbox;
 
 /// Dropped as a whole once the client has upgraded.
 #[derive(Default)]
 pub(super) struct Polling {
     answers: Vec<(RequestId, Answer)>,
+    /// Out of the outbox, and for one of the next polls.
+    frames: VecDeque<Frame>,
     pub(super) probe: Option<Probe>,
 }
+
+/// Bytes taken out of the outbox at once.
+const TAKE_BYTES: usize = 64 * 1024;
 
 /// A WebSocket on which the client tries whether it works.
 pub(super) struct Probe {
@@ -45,8 +53,23 @@ impl Polling {
         self.probe.as_ref().is_some_and(|probe| probe.id == socket)
     }
 
-    pub(super) const fn is_empty(&self) -> bool {
-        self.answers.is_empty() && self.probe.is_none()
+    pub(super) fn is_empty(&self) -> bool {
+        self.answers.is_empty() && self.frames.is_empty() && self.probe.is_none()
+    }
+
+    /// The next packet for a poll.
+    pub(super) fn next_frame(&mut self, outbox: &Outbox) -> Option<Frame> {
+        let mut items = VecDeque::new();
+        while self.frames.is_empty() && outbox.take(&mut items, TAKE_BYTES) > 0 {
+            self.frames
+                .extend(items.drain(..).flat_map(frames::packets));
+        }
+        self.frames.pop_front()
+    }
+
+    /// What no poll has fetched.
+    pub(super) fn take_frames(&mut self) -> VecDeque<Frame> {
+        std::mem::take(&mut self.frames)
     }
 
     /// Drops the requests without an answer: their connections are cut.
