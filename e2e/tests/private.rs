@@ -115,3 +115,25 @@ async fn without_an_id_success_is_silent_and_a_refusal_is_a_message() {
 fn private(to: &str, content: Value) -> Value {
     json!({"type": "message:private", "to": to, "content": content})
 }
+
+#[tokio::test]
+async fn nobody_may_join_or_publish_to_the_private_room_of_a_session() {
+    let server = TestServer::start("").await;
+    let (_ann, entered) = Client::enter(&server.url("ann")).await;
+    let (mut eve, _) = Client::enter(&server.url("eve")).await;
+    let room = &entered["id"];
+
+    let joined = eve.call(json!({"type": "room:join", "roomId": room})).await;
+    let both = eve
+        .call(json!({"type": "room:join", "rooms": [{"roomId": room}, {"roomId": "lobby"}]}))
+        .await;
+    let published = eve
+        .call(json!({"type": "chat:message", "roomId": room, "content": "x"}))
+        .await;
+
+    assert_eq!(joined["error"]["code"], "FORBIDDEN");
+    assert_eq!(both["data"]["rooms"][0]["error"]["code"], "FORBIDDEN");
+    assert_eq!(both["data"]["rooms"][1]["roomId"], "lobby");
+    assert_eq!(published["error"]["code"], "FORBIDDEN");
+    server.stop().await;
+}

@@ -167,6 +167,20 @@ impl App for Nuncio {
         }
     }
 
+    fn sent(&self, bytes: usize) {
+        self.metrics.replies.fetch_add(1, Ordering::Relaxed);
+        self.metrics
+            .reply_bytes
+            .fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    fn handshake_refused(&self, status: u16) {
+        self.metrics
+            .handshakes_refused
+            .get_or_create(&[("status", status.to_string())])
+            .inc();
+    }
+
     fn received(&self, bytes: usize) {
         self.metrics.messages_in.inc();
         self.metrics.bytes_in.inc_by(bytes as u64);

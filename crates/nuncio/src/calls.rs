@@ -398,30 +398,53 @@ impl Nuncio {
         requests: Vec<JoinRequest>,
         now: Now,
     ) -> Answered {
-        let positioned: Vec<_> = requests
+        let mut private = Vec::new();
+        let mut public = Vec::new();
+        for (index, request) in requests.into_iter().enumerate() {
+            match self.check_public(&request.room) {
+                Ok(()) => public.push(request),
+                Err(refusal) => private.push((index, request.room, refusal)),
+            }
+        }
+        let positioned: Vec<_> = public
             .iter()
             .filter(|request| request.since.is_some())
             .map(|request| request.room.clone())
             .collect();
         let app = self.clone();
+        let done = move |mut rooms: nuncio_hub::JoinOutcome| {
+            for joined in rooms.iter().flatten() {
+                if positioned.contains(&joined.room) {
+                    app.metrics.recovery(joined.recovered);
+                }
+            }
+            for (index, room, refusal) in private {
+                rooms.insert(index, Err((room, refusal)));
+            }
+            Outcome::Reply(Reply::Joined(rooms))
+        };
         now_or_later(&socket.outbox, call, |answer| {
-            self.node.join(
-                socket,
-                requests,
-                self.config.connection.rooms_max,
-                now,
-                move |rooms| {
-                    for joined in rooms
-                        .iter()
-                        .flatten()
-                        .filter(|joined| positioned.contains(&joined.room))
-                    {
-                        app.metrics.recovery(joined.recovered);
-                    }
-                    answer(Ok(Outcome::Reply(Reply::Joined(rooms))));
-                },
-            );
+            let rooms_max = self.config.connection.rooms_max;
+            self.node
+                .join(socket, public, rooms_max, now, move |rooms| {
+                    answer(Ok(done(rooms)));
+                });
         })
+    }
+
+    /// Refuses the private room of a session, which is its id: what is emitted there is for the session alone.
+    fn check_public(&self, room: &RoomName) -> Result<(), Refusal> {
+        let session = room.parse().ok();
+        let is_private =
+            session.is_some_and(|id| self.node.socket(&id).is_some() || self.parking.has(&id));
+        if !is_private {
+            return Ok(());
+        }
+        let message = format!(
+            "room {} is the private room of a session: send message:private",
+            quote(room)
+        );
+        Err(Refusal::new(ErrorCode::Forbidden, message))
     }
 
     fn publish(
@@ -431,6 +454,9 @@ impl Nuncio {
         request: PublishRequest,
         now: Now,
     ) -> Answered {
+        if let Err(refusal) = self.check_public(&request.room) {
+            return Some(Err(refusal));
+        }
         let submission = Submission {
             namespace: socket.namespace.clone(),
             author: Some(socket.user.clone()),

@@ -22,6 +22,9 @@ pub(crate) struct Metrics {
     pub(crate) handshakes_refused: Family<Labels, Counter>,
     pub(crate) messages_in: Counter,
     pub(crate) bytes_in: Counter,
+    /// Messages that were no fan-out, and their bytes; what went out is this and the fan-out.
+    pub(crate) replies: AtomicU64,
+    pub(crate) reply_bytes: AtomicU64,
     closes: Family<Labels, Counter>,
     errors: Family<Labels, Counter>,
     pub(crate) rate_limited: Counter,
@@ -40,6 +43,7 @@ pub(crate) struct Metrics {
 struct Scraped {
     publications: Counter,
     deliveries: Counter,
+    messages_out: Counter,
     encodes: Counter,
     bytes_out: Counter,
     rooms: Gauge,
@@ -67,6 +71,8 @@ impl Metrics {
             handshakes_refused: Family::default(),
             messages_in: Counter::default(),
             bytes_in: Counter::default(),
+            replies: AtomicU64::new(0),
+            reply_bytes: AtomicU64::new(0),
             closes: Family::default(),
             errors: Family::default(),
             rate_limited: Counter::default(),
@@ -166,6 +172,11 @@ impl Metrics {
             scraped.publications.clone(),
         );
         registry.register(
+            "messages_sent",
+            "Messages handed to clients: fan-out, replies and replayed messages",
+            scraped.messages_out.clone(),
+        );
+        registry.register(
             "deliveries",
             "Messages handed to clients by fan-out",
             scraped.deliveries.clone(),
@@ -177,7 +188,7 @@ impl Metrics {
         );
         registry.register_with_unit(
             "sent",
-            "Bytes handed to clients by fan-out",
+            "Bytes handed to clients: fan-out, replies and replayed messages",
             Unit::Bytes,
             scraped.bytes_out.clone(),
         );
@@ -230,7 +241,16 @@ impl Metrics {
         raise(&scraped.publications, &present.counters.publications);
         raise(&scraped.deliveries, &present.counters.deliveries);
         raise(&scraped.encodes, &present.counters.encodes);
-        raise(&scraped.bytes_out, &present.counters.bytes);
+        let deliveries = present.counters.deliveries.load(Ordering::Relaxed);
+        raise_to(
+            &scraped.messages_out,
+            deliveries + self.replies.load(Ordering::Relaxed),
+        );
+        let bytes = present.counters.bytes.load(Ordering::Relaxed);
+        raise_to(
+            &scraped.bytes_out,
+            bytes + self.reply_bytes.load(Ordering::Relaxed),
+        );
         set(&scraped.rooms, present.rooms);
         set(&scraped.users, present.users);
         set(&scraped.parked, present.parked);
@@ -263,7 +283,10 @@ impl nuncio_store::Observer for Metrics {
 }
 
 fn raise(counter: &Counter, to: &AtomicU64) {
-    let to = to.load(Ordering::Relaxed);
+    raise_to(counter, to.load(Ordering::Relaxed));
+}
+
+fn raise_to(counter: &Counter, to: u64) {
     counter.inc_by(to.saturating_sub(counter.get()));
 }
 

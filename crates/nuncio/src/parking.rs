@@ -76,6 +76,11 @@ impl Parking {
         lots.parked.remove(&token.socket).map(|(_, parked)| parked)
     }
 
+    /// Whether a session is parked.
+    pub(crate) fn has(&self, session: &SocketId) -> bool {
+        self.lots.lock().parked.contains_key(session)
+    }
+
     /// Remembers who waits for a session. The newest wins: whoever waited before is returned, and gets nothing.
     pub(crate) fn wait(&self, session: SocketId, waiter: Waiter) -> Option<Waiter> {
         self.lots.lock().waiters.insert(session, waiter)

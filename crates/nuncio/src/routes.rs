@@ -109,10 +109,15 @@ async fn demo_token(app: &Nuncio, request: Request<Incoming>) -> Response<Body> 
             "the page that asks is not this server's",
         );
     }
-    let Ok(body) = Limited::new(request.into_body(), TOKEN_REQUEST_BYTES_MAX)
-        .collect()
-        .await
-    else {
+    let body = Limited::new(request.into_body(), TOKEN_REQUEST_BYTES_MAX).collect();
+    let Ok(body) = tokio::time::timeout(app.config.config.server.head_timeout, body).await else {
+        return error(
+            StatusCode::REQUEST_TIMEOUT,
+            "INVALID_MESSAGE",
+            "the body took too long",
+        );
+    };
+    let Ok(body) = body else {
         return error(
             StatusCode::PAYLOAD_TOO_LARGE,
             "TOO_LARGE",

@@ -31,12 +31,12 @@ use crate::tls::{self, TlsError};
 #[non_exhaustive]
 pub enum ServeError {
     /// The address cannot be listened on.
-    #[error("cannot listen on {address}: {source}{}", hint(.source))]
+    #[error("cannot listen on {address}: {reason}{}", hint(.reason))]
     Listen {
         /// The address.
         address: SocketAddr,
         /// What the system says.
-        source: io::Error,
+        reason: io::Error,
     },
     /// The data cannot be used.
     #[error(transparent)]
@@ -52,8 +52,8 @@ pub enum ServeError {
     Signal(io::Error),
 }
 
-fn hint(source: &io::Error) -> &'static str {
-    match source.kind() {
+fn hint(reason: &io::Error) -> &'static str {
+    match reason.kind() {
         io::ErrorKind::AddrInUse => {
             "; another program, perhaps another nuncio, listens there: stop it, or choose another port with --listen"
         }
@@ -314,7 +314,7 @@ async fn tick(app: Arc<Nuncio>) {
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
-    let failed = |source| ServeError::Listen { address, source };
+    let failed = |reason| ServeError::Listen { address, reason };
     let socket = if address.is_ipv4() {
         tokio::net::TcpSocket::new_v4()
     } else {

@@ -157,6 +157,10 @@ impl App for Conformance {
 
     fn received(&self, _: usize) {}
 
+    fn sent(&self, _: usize) {}
+
+    fn handshake_refused(&self, _: u16) {}
+
     fn refused(&self, _: ErrorCode) {}
 
     fn overflowed(&self) {}
