@@ -6,6 +6,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use nuncio_model::{Body, EventName, Json, Publication, Push, Refusal, Reply};
 use nuncio_protocol::{JoinForm, encode};
 use nuncio_socketio::encode::{Encoded, ack, event};
+use nuncio_socketio::payload::RESERVED_EVENTS;
 use nuncio_socketio::{Namespace, Parser, Payload};
 
 /// A message of a room: `message:new`, or the application's event under its own name.
@@ -114,14 +115,31 @@ fn own_event(namespace: &Namespace, name: &EventName, data: &Json, binary: &[Byt
     )
 }
 
-/// Names that clients take for their own life cycle get a prefix: an event is never mistaken for a lost connection.
+/// Names that only the server says, or that clients take for their own life cycle, get a prefix: whoever may publish an event could otherwise forge a
+/// message of somebody else, or a lost connection.
 fn sendable(name: &str) -> Cow<'_, str> {
-    if nuncio_socketio::payload::RESERVED_EVENTS.contains(&name) {
+    if RESERVED_EVENTS.contains(&name) || SERVER_EVENTS.contains(&name) {
         format!("event:{name}").into()
     } else {
         name.into()
     }
 }
+
+/// What the server itself emits.
+const SERVER_EVENTS: [&str; 12] = [
+    "message:new",
+    "message:private",
+    "user:joined",
+    "user:left",
+    "user:typing",
+    "presence:update",
+    "presence:count",
+    "room:position",
+    "room:removed",
+    "server:reconnect",
+    "auth:expiring",
+    "error",
+];
 
 fn with_status(status: &str, object: &[u8]) -> Bytes {
     let mut json = BytesMut::with_capacity(object.len() + 24);

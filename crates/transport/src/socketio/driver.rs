@@ -275,6 +275,7 @@ impl<A: App> Driver<A> {
 
     /// Queues an item for the client, however it is connected.
     fn push(&self, item: Bytes) {
+        self.shared.app.sent(item.len());
         let pushed = self.outbox.push_own(item);
         self.flush_if(pushed);
     }

@@ -10,6 +10,7 @@ use hyper::upgrade::OnUpgrade;
 use nuncio_engineio::payload::Content;
 use nuncio_engineio::server::RequestId;
 use nuncio_engineio::{Query, RequestError, RequestKind, Response as Answered, Route, Transport};
+use nuncio_websocket::handshake::Accepted;
 use tokio::sync::oneshot;
 
 use super::SocketIo;
@@ -92,15 +93,26 @@ impl<A: App> Service<A> {
         app.admit_visitor(request.uri(), request.headers(), self.peer)
     }
 
+    /// Socket.IO has no subprotocols, and Engine.IO compresses only when told to.
+    fn accept_websocket(
+        &self,
+        request: &Request<Incoming>,
+    ) -> Result<Accepted, Box<Response<Body>>> {
+        accept(request, &[], None).map_err(|refusal| {
+            self.shared.app.handshake_refused(refusal.status());
+            Box::new(refused(&refusal))
+        })
+    }
+
     fn open_websocket(
         self,
         endpoint: &Arc<SocketIo>,
         mut request: Request<Incoming>,
         query: Query,
     ) -> Response<Body> {
-        let accepted = match accept(&request, &[], None) {
+        let accepted = match self.accept_websocket(&request) {
             Ok(accepted) => accepted,
-            Err(refusal) => return refused(&refusal),
+            Err(response) => return *response,
         };
         let visitor = match self.admit(&request) {
             Ok(visitor) => visitor,
@@ -121,9 +133,9 @@ impl<A: App> Service<A> {
         mut request: Request<Incoming>,
         mailbox: Arc<Mailbox>,
     ) -> Response<Body> {
-        let accepted = match accept(&request, &[], None) {
+        let accepted = match self.accept_websocket(&request) {
             Ok(accepted) => accepted,
-            Err(refusal) => return refused(&refusal),
+            Err(response) => return *response,
         };
         let on_upgrade = hyper::upgrade::on(&mut request);
         tokio::spawn(async move {
