@@ -60,7 +60,7 @@ impl Client {
     /// on the next connection: it is published once.
     ///
     /// # Errors
-    /// Each [`CallError`] but [`CallError::Lost`].
+    /// Each [`CallError`]; after [`CallError::Lost`] and [`CallError::Timeout`] it may have been published.
     pub async fn publish(&self, room: &RoomName, content: Json) -> Result<Published, CallError> {
         self.publish_body(room, Body::Chat { content }).await
     }

@@ -525,6 +525,8 @@ impl Session {
     }
 
     fn send_calls(&mut self, now: Instant) {
+        let expired = self.calls.expire(now);
+        self.settle(expired);
         while self.is_online()
             && let Some(message) = self.calls.poll_send(now)
         {

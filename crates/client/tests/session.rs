@@ -1,5 +1,10 @@
 //! The conversation, with virtual time and a server that is written out.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test stops where something is not as it should be"
+)]
+
 use std::time::{Duration, Instant};
 
 use nuncio_client::{
@@ -198,6 +203,28 @@ fn what_must_not_be_repeated_is_lost_with_the_connection() {
     peer.lose();
 
     assert_eq!(peer.settled(), [(ticket, Err(CallError::Lost))]);
+}
+
+#[test]
+fn a_publication_is_not_repeated_when_the_server_may_have_forgotten_its_key() {
+    let mut peer = Peer::online();
+    let sent = peer.publish("k1");
+    peer.sent();
+    peer.lose();
+    peer.publish("k2");
+
+    peer.now += Duration::from_secs(240);
+    peer.reconnect();
+    peer.sent();
+    peer.resumed("r2", &[]);
+
+    assert_eq!(peer.settled(), [(sent, Err(CallError::Lost))]);
+    let again = peer.sent();
+    assert_eq!(again.len(), 1);
+    assert_eq!(
+        again[0]["idempotencyKey"], "k2",
+        "what was never sent has time"
+    );
 }
 
 #[test]

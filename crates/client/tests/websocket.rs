@@ -1,5 +1,10 @@
 //! The plain client against a server made with tungstenite: another implementation of the same RFC.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test stops where something is not as it should be"
+)]
+
 use std::sync::Arc;
 
 use futures_util::{SinkExt, StreamExt};

@@ -23,7 +23,8 @@ pub enum CallError {
         /// How often it was sent.
         attempts: u32,
     },
-    /// The connection was lost before the reply to a call that must not be repeated. It may have been done.
+    /// The connection was lost before the reply, and the call must not be repeated: it has no idempotency key, or was sent more
+    /// than 4 minutes ago, and the server may have forgotten the key. It may have been done.
     #[error("the connection was lost before the reply")]
     Lost,
     /// As many calls as allowed wait already; nothing was done.
@@ -77,6 +78,7 @@ struct Call {
     repeat: Repeat,
     attempts: u32,
     deadline: Option<Instant>,
+    sent_first: Option<Instant>,
 }
 
 /// The end of a call.
@@ -111,6 +113,7 @@ impl Calls {
             repeat,
             attempts: 0,
             deadline: None,
+            sent_first: None,
         });
         Ok(())
     }
@@ -130,6 +133,7 @@ impl Calls {
         let mut call = self.waiting.pop_front()?;
         call.attempts += 1;
         call.deadline = Some(now + self.bounds.timeout);
+        call.sent_first.get_or_insert(now);
         let id = self.next_id();
         let command = call.command.clone();
         self.flying.insert(id, call);
@@ -232,6 +236,28 @@ impl Calls {
         settled
     }
 
+    /// Ends publications that were sent so long ago that the server may have forgotten their keys: a repeat could be a second one.
+    pub(super) fn expire(&mut self, now: Instant) -> Vec<Settled> {
+        let is_old = |call: &Call| {
+            matches!(call.command, Command::Publish(_))
+                && call
+                    .sent_first
+                    .is_some_and(|sent| now.saturating_duration_since(sent) >= KEY_LIFETIME)
+        };
+        let old: Vec<Ticket> = self
+            .waiting
+            .iter()
+            .filter(|call| is_old(call))
+            .map(|call| call.ticket)
+            .collect();
+        for ticket in &old {
+            self.remove(*ticket);
+        }
+        old.into_iter()
+            .map(|ticket| (ticket, Err(CallError::Lost)))
+            .collect()
+    }
+
     /// The connection is lost, and with it every reply that was on its way.
     pub(super) fn handle_lost(&mut self) -> Vec<Settled> {
         self.earlier.clear();
@@ -273,6 +299,9 @@ impl Calls {
 /// Calls without a reply at once. The server takes 64, and closes after 50 refusals in a row for their rate: with this many a
 /// burst never comes near either.
 const FLYING_MAX: usize = 16;
+
+/// The server remembers an idempotency key for 5 minutes; a minute less, for what is on its way.
+const KEY_LIFETIME: Duration = Duration::from_mins(4);
 
 /// The pause after a refusal that does not say how long to wait.
 const PAUSE_DEFAULT: Duration = Duration::from_secs(1);
