@@ -317,8 +317,8 @@ impl Session {
             reason: reason.to_owned(),
         };
         match code.retry() {
-            RetryRule::Backoff => self.wait(Duration::ZERO, now, random),
-            RetryRule::Announced => self.wait(announced, now, random),
+            // What was announced holds also where the connection broke before its close frame.
+            RetryRule::Backoff | RetryRule::Announced => self.wait(announced, now, random),
             RetryRule::NewToken if self.config.credential == Credential::Token => {
                 self.phase = Phase::Renewing;
                 self.actions.push_back(Action::AskToken);

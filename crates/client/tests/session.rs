@@ -345,16 +345,16 @@ fn a_token_that_ends_soon_is_refreshed_in_place() {
 }
 
 #[test]
-fn an_announced_delay_is_kept_and_jitter_added() {
-    let mut peer = Peer::online();
-    peer.says(json!({"type": "reconnect", "after": 1500, "reason": "restart"}));
+fn an_announced_delay_is_kept_and_the_pause_added_whatever_ends_the_connection() {
+    for code in [1012, 1013, 1006] {
+        let mut peer = Peer::online();
+        peer.says(json!({"type": "reconnect", "after": 1500, "reason": "restart"}));
 
-    peer.closed(1012);
+        peer.closed(code);
 
-    assert_eq!(
-        peer.session.poll_timeout(),
-        Some(peer.now + Duration::from_millis(2500))
-    );
+        let due = peer.now + Duration::from_millis(2500);
+        assert_eq!(peer.session.poll_timeout(), Some(due), "{code}");
+    }
 }
 
 #[test]
