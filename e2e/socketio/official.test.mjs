@@ -268,3 +268,35 @@ for (const transports of [["websocket"], ["polling"], ["polling", "websocket"]])
     });
   });
 }
+
+test("no message is lost or overtaken while 40 clients upgrade under traffic", async () => {
+  const upgraded = await Promise.all(
+    Array.from({ length: 40 }, async (_, number) => {
+      const socket = client(["polling", "websocket"], { token: await token(`up-${number}`) });
+      await next(socket, "connect");
+      assert.equal(socket.io.engine.transport.name, "polling");
+      const upgrade = next(socket.io.engine, "upgrade");
+      const room = `up-${number}`;
+      const heard = [];
+      const acked = [];
+      socket.on("message:new", ({ content }) => heard.push(content));
+      socket.emit("room:join", room);
+      // From the polls, over the probe, into the WebSocket, in both directions.
+      let isUpgraded = false;
+      upgrade.then(() => (isUpgraded = true));
+      let sent = 0;
+      for (let after = 0; after < 20; after += isUpgraded ? 1 : 0) {
+        const content = sent++;
+        socket.emit("message:send", { roomId: room, content }, ({ status }) => acked.push([content, status]));
+        await new Promise((resolve) => setTimeout(resolve, 1));
+      }
+      await until(() => heard.length >= sent && acked.length >= sent);
+      const wanted = Array.from({ length: sent }, (_, content) => content);
+      assert.deepEqual(heard, wanted);
+      assert.deepEqual(acked, wanted.map((content) => [content, "ok"]));
+      return socket.io.engine.transport.name;
+    }),
+  );
+
+  assert.ok(upgraded.every((name) => name === "websocket"));
+});

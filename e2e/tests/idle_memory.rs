@@ -56,7 +56,7 @@ async fn cost(connect_one: Connect) -> usize {
     let after = live_bytes().await;
 
     let bytes = (after - before) / 2000;
-    println!("{bytes} bytes of heap for each idle session");
+    eprintln!("{bytes} bytes of heap for each idle session");
     bytes
 }
 
