@@ -45,36 +45,13 @@ impl Nuncio {
         }
     }
 
-    fn verify(&self, token: &Secret, now: Now) -> Result<Identity, Refusal> {
+    pub(crate) fn verify(&self, token: &Secret, now: Now) -> Result<Identity, Refusal> {
         self.authenticator
             .verify(token.reveal(), now.unix_s())
             .map_err(|error| {
                 tracing::info!(%error, "a token was refused");
                 Refusal::new(ErrorCode::NotAuthenticated, error.client_message())
             })
-    }
-
-    /// Who a Socket.IO client is: its CONNECT says so, or else the request that opened the connection.
-    fn identify(
-        &self,
-        auth: &Secret,
-        token: Option<Secret>,
-        now: Now,
-    ) -> Result<Identity, Refusal> {
-        #[derive(serde::Deserialize)]
-        struct Auth {
-            token: Option<String>,
-        }
-        let Ok(auth) = serde_json::from_str::<Auth>(auth.reveal()) else {
-            return Err(Refusal::new(
-                ErrorCode::NotAuthenticated,
-                "auth.token must be a string",
-            ));
-        };
-        match auth.token.map(Secret::from).or(token) {
-            Some(token) => self.verify(&token, now),
-            None => Err(Refusal::new(ErrorCode::NotAuthenticated, "Missing token")),
-        }
     }
 
     /// Lets a client in, and into the rooms that its token names.

@@ -1,9 +1,11 @@
-//! The endpoint for Socket.IO clients, as configured.
+//! Socket.IO clients: their endpoint as configured, and who they are.
 
 use std::sync::Arc;
 
+use nuncio_model::{ErrorCode, Identity, Now, Refusal, Secret};
 use nuncio_transport::{Purpose, SocketIo, SocketIoOptions};
 
+use crate::app::Nuncio;
 use crate::config::CheckedConfig;
 
 /// `None` where it is turned off.
@@ -24,6 +26,31 @@ pub(crate) fn endpoint(config: &CheckedConfig) -> Option<Arc<SocketIo>> {
             .max(OUTBOX_PAYLOADS * payload_bytes_max),
     };
     section.enabled.then(|| Arc::new(SocketIo::new(options)))
+}
+
+impl Nuncio {
+    /// Who a Socket.IO client is: its CONNECT says so, or else the request that opened the connection.
+    pub(crate) fn identify(
+        &self,
+        auth: &Secret,
+        token: Option<Secret>,
+        now: Now,
+    ) -> Result<Identity, Refusal> {
+        #[derive(serde::Deserialize)]
+        struct Auth {
+            token: Option<String>,
+        }
+        let Ok(auth) = serde_json::from_str::<Auth>(auth.reveal()) else {
+            return Err(Refusal::new(
+                ErrorCode::NotAuthenticated,
+                "auth.token must be a string",
+            ));
+        };
+        match auth.token.map(Secret::from).or(token) {
+            Some(token) => self.verify(&token, now),
+            None => Err(Refusal::new(ErrorCode::NotAuthenticated, "Missing token")),
+        }
+    }
 }
 
 /// How many of the largest messages may wait for a client.

@@ -372,7 +372,7 @@ fn admitted() -> Outcome {
     };
     Outcome::Admitted(Box::new(Admitted {
         identity: Identity {
-            user: UserId::parse("ann").unwrap(),
+            user: UserId::parse("ann").expect("a user id"),
             profile: None,
             exp: Some(1_000_000 + 3600),
             iat: None,

@@ -1,32 +1,33 @@
 //! Carries one Engine.IO connection, with all that is on it.
 
+mod socket;
+
 use std::cell::RefCell;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
-use nuncio_engineio::server::{
-    Close, CloseReason, Connection, Output as Engine, SocketEnd, SocketId,
-};
-use nuncio_engineio::{Frame, Message, Packet, RequestError};
+use bytes::Bytes;
+use nuncio_engineio::server::{Close, CloseReason, Connection, Output as Engine};
+use nuncio_engineio::{Message, Packet, RequestError};
 use nuncio_hub::{Notice, Pushed, Sink as _, Writer};
 use nuncio_model::{CloseCode, Now, RetryRule};
 use nuncio_session::socketio::{Output, Session};
 use nuncio_socketio::server::DisconnectReason;
-use nuncio_websocket::{Event, FrameError, Inflater, Mask, State, encode_pong};
+use nuncio_websocket::{Inflater, Mask};
 
-use super::link::{CLOSE_TIMEOUT, LINGER, Link, Phase, Stream, server_side};
+use socket::Handover;
+
+use super::link::{Link, Phase};
 use super::mailbox::{Letter, Mailbox};
-use super::polling::{Polling, Probe};
+use super::polling::Polling;
 use super::seats::Seats;
 use super::{SocketIo, frames};
 use crate::app::App;
 use crate::clock;
 use crate::driver::Shared;
-use crate::io::{Direct, Woken};
-use crate::sink::{Outbox, Wire};
+use crate::sink::Outbox;
 
 /// The task of one connection. What others write goes past it, through the outbox, once the client has a WebSocket.
 pub(super) struct Driver<A: App> {
@@ -179,18 +180,6 @@ impl<A: App> Driver<A> {
         }
     }
 
-    /// A second WebSocket is closed after its handshake: clients take a failed handshake for an error of the network.
-    fn handle_websocket(&mut self, stream: Stream, early: Bytes, scratch: &mut Scratch, now: Now) {
-        let connection = server_side(self.endpoint.engine.payload_bytes_max);
-        let Some(id) = self.engine.handle_websocket(now.instant) else {
-            let last = nuncio_websocket::encode_close(None, "", Mask::None);
-            return stream.farewell(last);
-        };
-        let polling = self.polling.get_or_insert_default();
-        polling.probe = Some(Probe::new(id, stream, connection));
-        self.handle_bytes(id, &mut early.to_vec(), scratch, now);
-    }
-
     /// Does what Engine.IO says. A handover is done as a whole: what Engine.IO still held goes out first, then what waits in the outbox.
     fn pump(&mut self, outputs: &mut Vec<Output>, now: Now) {
         self.apply(outputs, now);
@@ -307,83 +296,6 @@ impl<A: App> Driver<A> {
         }
     }
 
-    /// A packet of Engine.IO itself, or what a client missed that upgraded.
-    fn send(&mut self, socket: SocketId, frame: &Frame, handover: Option<&mut Handover>) {
-        let item = frames::item_of(frame);
-        match (handover, &mut self.polling) {
-            (Some(handover), _) => handover.first.extend_from_slice(&item),
-            (None, Some(polling)) if polling.is_probe(socket) => {
-                if let Some(probe) = &mut polling.probe {
-                    probe.out.extend_from_slice(&item);
-                }
-            }
-            (None, _) => self.push(item),
-        }
-    }
-
-    fn close_socket(&mut self, socket: SocketId, now: Now) {
-        if let Some(polling) = &mut self.polling
-            && polling.is_probe(socket)
-        {
-            return polling.probe.take().map_or((), Probe::close);
-        }
-        let code = match self.end {
-            End::With(code) => code,
-            End::Open | End::Over => None,
-        };
-        let Some(link) = self.link.as_mut().filter(|link| link.id == socket) else {
-            return;
-        };
-        let code = code.and_then(|code| nuncio_websocket::CloseCode::new(code.0));
-        if let Some(frame) = link.connection.close(code, "", Mask::None) {
-            self.outbox.finish(frame);
-        }
-        link.phase = Phase::Closing(now.instant + CLOSE_TIMEOUT);
-    }
-
-    fn begin_handover(&mut self, socket: SocketId) -> Option<Handover> {
-        let probe = self.polling.as_mut()?.probe.take()?;
-        let Probe {
-            stream,
-            connection,
-            out,
-            ..
-        } = probe;
-        // Until the handover is done nothing reads or writes by it.
-        self.link = Some(Link::new(socket, Box::new(Direct), connection));
-        if let Some(Registered { mailbox, .. }) = &self.mailbox {
-            mailbox.set_upgraded();
-        }
-        Some(Handover { stream, first: out })
-    }
-
-    fn hand_over(&mut self, stream: Stream, mut first: BytesMut) {
-        for frame in self
-            .polling
-            .iter_mut()
-            .flat_map(|polling| polling.take_frames())
-        {
-            first.extend_from_slice(&frames::item_of(&frame));
-        }
-        self.outbox.push_first(first.freeze());
-        match (stream, self.outbox.sink()) {
-            (Stream::Plain(stream), Wire::Late(late)) => {
-                let _ = late.set(Box::new(stream));
-                self.outbox.flush();
-            }
-            (Stream::Plain(stream), Wire::Direct(_) | Wire::Woken) => {
-                self.carry_by(Box::new(stream));
-            }
-            (Stream::Other(stream), _) => self.carry_by(stream),
-        }
-    }
-
-    fn carry_by(&mut self, stream: Box<dyn super::link::Duplex>) {
-        if let Some(link) = &mut self.link {
-            link.io = Box::new(Woken::new(stream));
-        }
-    }
-
     fn handle_end(&mut self, reason: CloseReason, outputs: &mut Vec<Output>, now: Now) {
         let is_lost = self
             .link
@@ -406,168 +318,6 @@ impl<A: App> Driver<A> {
         }
     }
 
-    fn unstash(&mut self, scratch: &mut Scratch, now: Now) {
-        if self.is_saturated() {
-            return;
-        }
-        if let Some(link) = &mut self.link
-            && let Some(mut stash) = link.stash.take()
-        {
-            let id = link.id;
-            self.handle_bytes(id, &mut stash, scratch, now);
-        }
-    }
-
-    fn read(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch, now: Now) {
-        let mut buffer = std::mem::take(&mut scratch.buffer);
-        while let Some((id, read)) = self.poll_read(&mut buffer, cx) {
-            match read {
-                Ok(len) if len > 0 => self.handle_bytes(id, &mut buffer[..len], scratch, now),
-                end => {
-                    let end = end.map_or(SocketEnd::Failed, |_| SocketEnd::Closed);
-                    self.lost(id, end, &mut scratch.outputs, now);
-                }
-            }
-        }
-        scratch.buffer = buffer;
-    }
-
-    /// Reads from the transport's WebSocket, or the one that wants to become it; `None` when there is nothing to read.
-    fn poll_read(
-        &mut self,
-        buffer: &mut [u8],
-        cx: &mut Context<'_>,
-    ) -> Option<(SocketId, std::io::Result<usize>)> {
-        match (&mut self.link, &mut self.polling) {
-            (Some(link), _) if link.phase == Phase::Done || link.stash.is_some() => None,
-            (Some(link), _) => match link.io.poll_read(&self.outbox, buffer, cx) {
-                Poll::Ready(read) => Some((link.id, read)),
-                Poll::Pending => None,
-            },
-            (None, Some(polling)) => {
-                let probe = polling.probe.as_mut()?;
-                match probe.read(buffer, cx) {
-                    Poll::Ready(len) => Some((probe.id, Ok(len))),
-                    Poll::Pending => None,
-                }
-            }
-            (None, None) => None,
-        }
-    }
-
-    fn handle_bytes(
-        &mut self,
-        id: SocketId,
-        mut input: &mut [u8],
-        scratch: &mut Scratch,
-        now: Now,
-    ) {
-        loop {
-            if self.is_saturated() && !input.is_empty() {
-                if let Some(link) = self.link.as_mut().filter(|link| link.id == id) {
-                    link.stash = Some(Box::new(input.to_vec()));
-                }
-                return;
-            }
-            let Some(connection) = self.connection(id) else {
-                return;
-            };
-            match connection.receive(&mut input, &mut scratch.inflater) {
-                Ok(Some(event)) => self.handle_event(id, event, now),
-                Ok(None) => return,
-                Err(error) => self.fail(id, &error, now),
-            }
-            self.pump(&mut scratch.outputs, now);
-        }
-    }
-
-    fn handle_event(&mut self, id: SocketId, event: Event<'_>, now: Now) {
-        let frame = match event {
-            Event::Text(text) => Frame::Text(text.into_owned().into()),
-            Event::Binary(bytes) => Frame::Binary(bytes.into_owned().into()),
-            Event::Ping(payload) => return self.pong(id, &payload),
-            Event::Pong(_) => return,
-            Event::Close { code, .. } => {
-                self.seats.note_close(code);
-                return self.end_socket(id, code, "", SocketEnd::Closed, now);
-            }
-        };
-        self.engine.handle_frame(now.instant, id, frame);
-    }
-
-    fn pong(&mut self, id: SocketId, payload: &[u8]) {
-        let may_send = self
-            .connection(id)
-            .is_some_and(|connection| connection.may_send());
-        if !may_send {
-            return;
-        }
-        let pong = encode_pong(payload, Mask::None);
-        match self
-            .polling
-            .as_mut()
-            .and_then(|polling| polling.probe.as_mut())
-        {
-            Some(probe) if probe.id == id => probe.out.extend_from_slice(&pong),
-            Some(_) | None => self.push(pong),
-        }
-    }
-
-    /// The peer broke a rule of RFC 6455: the close frame says which.
-    fn fail(&mut self, id: SocketId, error: &FrameError, now: Now) {
-        let code = Some(error.close_code());
-        self.end_socket(id, code, &error.to_string(), SocketEnd::Failed, now);
-    }
-
-    /// A WebSocket gets its close frame, and Engine.IO is told of the end.
-    fn end_socket(
-        &mut self,
-        id: SocketId,
-        code: Option<nuncio_websocket::CloseCode>,
-        reason: &str,
-        end: SocketEnd,
-        now: Now,
-    ) {
-        if let Some(link) = self.link.as_mut().filter(|link| link.id == id) {
-            if let Some(frame) = link.connection.close(code, reason, Mask::None) {
-                self.outbox.finish(frame);
-            }
-            link.phase = Phase::Closing(now.instant + CLOSE_TIMEOUT);
-        } else if let Some(probe) = self
-            .polling
-            .as_mut()
-            .and_then(|polling| polling.probe.take())
-        {
-            probe.close();
-        }
-        self.engine.handle_socket_end(now.instant, id, end);
-    }
-
-    /// The stream ended, or broke, before or after the closing handshake.
-    fn lost(&mut self, id: SocketId, end: SocketEnd, outputs: &mut Vec<Output>, now: Now) {
-        match self.link.as_mut().filter(|link| link.id == id) {
-            Some(link) => link.phase = Phase::Done,
-            None => {
-                if let Some(polling) = &mut self.polling {
-                    polling.probe = None;
-                }
-            }
-        }
-        self.engine.handle_socket_end(now.instant, id, end);
-        self.pump(outputs, now);
-    }
-
-    fn connection(&mut self, id: SocketId) -> Option<&mut nuncio_websocket::Connection> {
-        match (&mut self.link, &mut self.polling) {
-            (Some(link), _) if link.id == id => Some(&mut link.connection),
-            (_, Some(polling)) => {
-                let probe = polling.probe.as_mut().filter(|probe| probe.id == id)?;
-                Some(&mut probe.connection)
-            }
-            (_, None) => None,
-        }
-    }
-
     /// Answers a poll that waits with what is in the outbox.
     fn feed(&mut self, outputs: &mut Vec<Output>, now: Now) {
         if self.link.is_none() && self.engine.is_writable() {
@@ -585,38 +335,6 @@ impl<A: App> Driver<A> {
             };
             // Only refused once the connection closes: the outbox has the bound.
             let _ = self.engine.send(frame);
-        }
-    }
-
-    fn write(&mut self, cx: &mut Context<'_>, outputs: &mut Vec<Output>, now: Now) {
-        let Some(link) = &mut self.link else {
-            if let Some(polling) = &mut self.polling
-                && let Some(probe) = &mut polling.probe
-            {
-                probe.write(cx);
-            }
-            return;
-        };
-        if link.phase == Phase::Done {
-            return;
-        }
-        match link.io.poll_write(&self.outbox, cx) {
-            Poll::Pending => return,
-            Poll::Ready(Err(_)) => {
-                let id = link.id;
-                return self.lost(id, SocketEnd::Failed, outputs, now);
-            }
-            Poll::Ready(Ok(())) => {}
-        }
-        if let Phase::Closing(_) = link.phase {
-            // The last flush of all is done here, at once.
-            self.outbox.flush();
-            if link.connection.state() == State::Closed
-                && self.outbox.is_drained()
-                && link.io.poll_shutdown(&self.outbox, cx).is_ready()
-            {
-                link.phase = Phase::Lingering(now.instant + LINGER);
-            }
         }
     }
 
@@ -676,12 +394,6 @@ impl<A: App> Driver<A> {
             self.armed = Some(at);
         }
     }
-}
-
-/// A WebSocket that becomes the transport, and what must be written on it first.
-struct Handover {
-    stream: Stream,
-    first: BytesMut,
 }
 
 fn tell(session: &mut Session, notice: Notice, outputs: &mut Vec<Output>, now: Now) {
