@@ -4,16 +4,15 @@ use std::sync::Arc;
 
 use nuncio_hub::{Memberships, Notice, Submission};
 use nuncio_model::{
-    Admitted, Command, ErrorCode, Identity, JoinRequest, Now, Outcome, Position, PublishRequest,
-    Refusal, Reply, Request, ResumeToken, Resumed, Right, RoomName, Secret, UserId, quote,
+    Admitted, Command, ErrorCode, Identity, JoinRequest, Now, Outcome, PublishRequest, Refusal,
+    Reply, Request, ResumeToken, Right, RoomName, Secret, UserId, quote,
 };
 use nuncio_transport::{Client, Socket, Standing, random};
 
 use crate::answer::now_or_later;
-use crate::app::{Nuncio, TAKEOVER_TIMEOUT, transport};
-use crate::parking::{Parked, Waiter};
+use crate::app::{Nuncio, transport};
 
-type Answered = Option<Result<Outcome, Refusal>>;
+pub(crate) type Answered = Option<Result<Outcome, Refusal>>;
 
 impl Nuncio {
     pub(crate) fn answer(
@@ -100,7 +99,7 @@ impl Nuncio {
     }
 
     /// Gives a client its place in the hub.
-    fn connect(
+    pub(crate) fn connect(
         &self,
         client: &mut Client,
         user: &UserId,
@@ -125,144 +124,6 @@ impl Nuncio {
         client.socket = Some(socket.clone());
         client.about.standing = Some(standing.clone());
         Ok(socket)
-    }
-
-    /// Gives a client the session that it had, from the parking or from the connection that still has it.
-    fn resume(
-        self: &Arc<Self>,
-        client: &mut Client,
-        call: u32,
-        token: Secret,
-        rooms: Vec<(RoomName, Position)>,
-        now: Now,
-    ) -> Answered {
-        let Ok(parsed) = token.reveal().parse::<ResumeToken>() else {
-            return Some(Err(self.no_session()));
-        };
-        if let Some(parked) = self.parking.take(&parsed, now.instant) {
-            return self.resume_parked(client, call, parked, rooms, now);
-        }
-        let live = self.node.socket(&parsed.socket);
-        let live = live.filter(|socket| {
-            ResumeToken {
-                socket: socket.id,
-                secret: socket.secret,
-            }
-            .matches(&parsed)
-        });
-        let Some(live) = live.filter(|socket| socket.id != client.id) else {
-            return Some(Err(self.no_session()));
-        };
-        let outbox = client.outbox.clone();
-        let waiter = Waiter {
-            outbox,
-            call,
-            token,
-            rooms,
-            until: now.instant + TAKEOVER_TIMEOUT,
-        };
-        if let Some(earlier) = self.parking.wait(live.id, waiter) {
-            earlier.outbox.notify(Notice::Completed {
-                call: earlier.call,
-                result: Err(self.no_session()),
-            });
-        }
-        live.outbox.notify(Notice::TakenOver);
-        None
-    }
-
-    fn no_session(&self) -> Refusal {
-        self.metrics
-            .resumes
-            .get_or_create(&[("outcome", "unknown".to_owned())])
-            .inc();
-        Refusal::new(
-            ErrorCode::NotFound,
-            "no session to resume: it ended, or its time is over; authenticate and join anew",
-        )
-    }
-
-    fn resume_parked(
-        self: &Arc<Self>,
-        client: &mut Client,
-        call: u32,
-        parked: Parked,
-        seen: Vec<(RoomName, Position)>,
-        now: Now,
-    ) -> Answered {
-        let Parked {
-            token,
-            user,
-            namespace,
-            standing,
-            rooms,
-        } = parked;
-        if let Some(exp) = standing.exp
-            && exp.saturating_add(self.config.connection.clock_leeway.as_secs()) <= now.unix_s()
-        {
-            return Some(Err(Refusal::new(
-                ErrorCode::NotAuthenticated,
-                "the token of the session ended: authenticate anew",
-            )));
-        }
-        let identity = identity_of(user, &standing);
-        if self.authenticator.revocations().is_revoked(&identity) {
-            return Some(Err(Refusal::new(
-                ErrorCode::NotAuthenticated,
-                "the token of the session was revoked",
-            )));
-        }
-        if let Some(fresh) = client.socket.take() {
-            self.node.disconnect(&fresh, nuncio_hub::End::Ended, now);
-            self.metrics
-                .sessions
-                .get_or_create(&[("transport", transport(client.encoder).to_owned())])
-                .dec();
-        }
-        self.anonymous.lock().remove(&client.id);
-        client.id = token.socket;
-        client.namespace = namespace;
-        let socket = match self.connect(client, &identity.user, &standing) {
-            Ok(socket) => socket,
-            Err(refusal) => return Some(Err(refusal)),
-        };
-        self.metrics
-            .resumes
-            .get_or_create(&[("outcome", "resumed".to_owned())])
-            .inc();
-        let resume = ResumeToken {
-            socket: socket.id,
-            secret: socket.secret,
-        };
-        let requests = rooms.iter().map(|room| JoinRequest {
-            room: room.clone(),
-            since: position_of(&seen, room),
-            history: None,
-        });
-        let requests: Vec<_> = requests.collect();
-        let app = self.clone();
-        now_or_later(&client.outbox, call, |answer| {
-            self.node.join(
-                &socket,
-                requests,
-                self.config.connection.rooms_max,
-                now,
-                move |mut rooms| {
-                    for joined in rooms.iter_mut().flatten() {
-                        // Without a position of the client's nobody knows what it has read.
-                        joined.recovered &= position_of(&seen, &joined.room).is_some();
-                        app.metrics.recovery(joined.recovered);
-                    }
-                    let resumed = Resumed {
-                        id: resume.socket,
-                        identity,
-                        resume,
-                        rooms,
-                    };
-                    answer(Ok(Outcome::Resumed(Box::new(resumed))));
-                },
-            );
-        })
     }
 
     /// Exchanges a client's token; rooms that the new one does not grant are left.
@@ -465,29 +326,4 @@ fn standing_of(identity: &Identity) -> Standing {
         iat: identity.iat,
         token_id: identity.token_id.clone(),
     }
-}
-
-/// Who a parked session was, without what only the token said.
-fn identity_of(user: UserId, standing: &Standing) -> Identity {
-    let Standing {
-        grants,
-        exp,
-        iat,
-        token_id,
-    } = standing.clone();
-    Identity {
-        user,
-        profile: None,
-        exp,
-        iat,
-        token_id,
-        grants,
-        join: Vec::new(),
-    }
-}
-
-fn position_of(seen: &[(RoomName, Position)], room: &RoomName) -> Option<Position> {
-    seen.iter()
-        .find(|(name, _)| name == room)
-        .map(|(_, position)| *position)
 }

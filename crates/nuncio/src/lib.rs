@@ -9,6 +9,7 @@ pub mod config;
 mod metrics;
 pub mod origin;
 mod parking;
+mod resume;
 mod routes;
 mod server;
 mod socketio;
