@@ -6,6 +6,7 @@
 mod command;
 mod field;
 mod fields;
+mod number;
 mod unicode;
 
 use std::fmt;
@@ -86,6 +87,7 @@ pub fn decode(text: &str) -> Result<Incoming, Undecodable> {
     let id = call_id(&fields).map_err(|refusal| Undecodable { id: None, refusal })?;
     incoming(&fields, id.clone())
         .and_then(|incoming| unicode::check(text).map(|()| incoming))
+        .and_then(|incoming| number::check(text).map(|()| incoming))
         .map_err(|refusal| Undecodable { id, refusal })
 }
 

@@ -436,6 +436,27 @@ fn half_of_a_surrogate_pair_is_refused_wherever_it_stands() {
 }
 
 #[test]
+fn a_number_that_no_double_holds_is_refused_and_strings_are_not_looked_into() {
+    let message =
+        |content: &str| format!(r#"{{"type":"chat:message","roomId":"a","content":{content}}}"#);
+    let digits = "9".repeat(310);
+
+    for number in ["1e999", "-1E+400", &digits] {
+        let refusal = decode(&message(&format!("[{number}]")))
+            .unwrap_err()
+            .refusal;
+        assert_eq!(refusal.code, ErrorCode::InvalidMessage);
+        assert!(
+            refusal.message.starts_with("Numbers must fit a double: "),
+            "{refusal}"
+        );
+    }
+    for fine in ["1e308", "-0.0e-999", r#""1e999""#, r#""\"1e999""#, "1.5e3"] {
+        assert!(decode(&message(fine)).is_ok(), "{fine}");
+    }
+}
+
+#[test]
 fn a_backslash_before_a_u_is_no_surrogate() {
     let text = r#"{"type":"chat:message","roomId":"a","content":"C:\\ud800"}"#;
 
