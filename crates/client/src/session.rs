@@ -5,8 +5,10 @@
 //! the connection before has ended.
 
 mod call;
+mod config;
 mod event;
 mod inbound;
+mod lifecycle;
 mod room;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -17,11 +19,12 @@ use nuncio_model::{CloseCode, Command, Json, RetryRule, RoomName, Secret, Socket
 use nuncio_protocol::Incoming;
 use nuncio_protocol::client::{Heartbeat, RoomPosition, encode};
 
-use crate::{Backoff, BackoffConfig};
+use crate::Backoff;
 use call::{CallBounds, Calls, Settled};
 use room::{Membership, Room};
 
 pub use call::{CallError, Repeat, Ticket};
+pub use config::{ApplicationCodes, Credential, SessionConfig};
 pub use event::{EndReason, Event};
 pub use room::JoinFrom;
 
@@ -399,105 +402,6 @@ impl Session {
         matches!(self.phase, Phase::Online { .. })
     }
 
-    fn connect(&mut self) {
-        self.phase = Phase::Connecting;
-        self.actions.push_back(Action::Connect);
-    }
-
-    fn abort(&mut self, now: Instant, random: u64) {
-        self.actions.push_back(Action::Abort);
-        self.handle_closed(CloseCode::ABNORMAL, "no answer", now, random);
-    }
-
-    /// Keeps what survives the connection.
-    fn lose(&mut self, code: CloseCode, reason: &str, now: Instant) {
-        if let Phase::Online { since } = self.phase
-            && now.saturating_duration_since(since) >= self.config.stable_after
-        {
-            self.backoff.reset();
-        }
-        if !code.resumable() {
-            self.resume = None;
-        }
-        self.heartbeat = None;
-        self.joins.clear();
-        self.joins_paused_until = None;
-        for room in self.rooms.values_mut() {
-            room.handle_lost();
-        }
-        let settled = self.calls.handle_lost();
-        self.settle(settled);
-        let reason = reason.to_owned();
-        self.tell(Event::Offline { code, reason });
-    }
-
-    fn wait(&mut self, at_least: Duration, now: Instant, random: u64) {
-        let Some(jitter) = self.backoff.next_delay(random) else {
-            let attempts = self.backoff.attempts();
-            return self.end(EndReason::Attempts { attempts });
-        };
-        let delay = at_least + jitter;
-        self.phase = Phase::Waiting { until: now + delay };
-        self.tell(Event::Waiting { delay });
-    }
-
-    fn end(&mut self, reason: EndReason) {
-        self.phase = Phase::Ended;
-        let settled = self.calls.end();
-        self.settle(settled);
-        for ticket in std::mem::take(&mut self.joiners).into_values().flatten() {
-            let ended = Action::Settle(ticket, Err(CallError::Ended));
-            self.actions.push_back(ended);
-        }
-        self.tell(Event::Ended(reason));
-    }
-
-    fn send_resume(&mut self, resume: String) -> Step {
-        let id = self.calls.next_id();
-        let seen = self.rooms.iter();
-        let rooms = seen
-            .filter_map(|(name, room)| Some((name.clone(), room.position()?)))
-            .collect();
-        self.send(&Incoming::Resume {
-            id: Some(nuncio_model::CallId::Number(id)),
-            resume: resume.into(),
-            rooms,
-        });
-        Step::Resume { id }
-    }
-
-    /// Authenticates with the token that is there, or asks for one first.
-    fn send_auth(&mut self) -> Step {
-        match (self.config.credential, self.token.take()) {
-            (Credential::Request, _) => Step::Auth,
-            (Credential::Token, None) => {
-                self.actions.push_back(Action::AskToken);
-                Step::AskToken
-            }
-            (Credential::Token, Some(token)) => {
-                let text = token.reveal().into();
-                self.send(&Incoming::Auth {
-                    id: None,
-                    token: text,
-                });
-                self.token_offered = Some(token);
-                Step::Auth
-            }
-        }
-    }
-
-    fn send_refresh(&mut self, token: Secret) {
-        let id = self.calls.next_id();
-        self.send(&Incoming::Command {
-            id: Some(nuncio_model::CallId::Number(id)),
-            command: Command::Refresh {
-                token: token.clone(),
-            },
-            form: nuncio_protocol::JoinForm::One,
-        });
-        self.token_offered = Some(token);
-    }
-
     fn handle_online_timeout(&mut self, now: Instant) {
         let settled = self.calls.handle_timeout(now);
         self.settle(settled);
@@ -559,59 +463,4 @@ impl Session {
             settled.map(|(ticket, outcome)| Action::Settle(ticket, outcome.map(Answer::Data))),
         );
     }
-}
-
-/// The rules of one [`Session`].
-#[derive(Debug, Clone, Copy)]
-#[non_exhaustive]
-pub struct SessionConfig {
-    /// How the server learns who the client is.
-    pub credential: Credential,
-    /// Pauses between attempts.
-    pub backoff: BackoffConfig,
-    /// A connection that lasted so long counts as good: the pauses begin anew. Default 10 s.
-    pub stable_after: Duration,
-    /// From the open connection to `auth_ok` or `resumed`. Default 10 s, as long as the server waits.
-    pub enter_timeout: Duration,
-    /// From sending a call to its reply; then it is sent again if it may be. Default 5 s.
-    pub call_timeout: Duration,
-    /// How often one call is sent on one connection. Default 3.
-    pub call_attempts_max: u32,
-    /// Calls that wait or are without a reply; one more is an error. Default 1000.
-    pub queue_max: usize,
-    /// What the codes 4100 to 4999 mean, which the application chose.
-    pub application_codes: ApplicationCodes,
-}
-
-impl Default for SessionConfig {
-    fn default() -> Self {
-        Self {
-            credential: Credential::Token,
-            backoff: BackoffConfig::default(),
-            stable_after: Duration::from_secs(10),
-            enter_timeout: Duration::from_secs(10),
-            call_timeout: Duration::from_secs(5),
-            call_attempts_max: 3,
-            queue_max: 1000,
-            application_codes: ApplicationCodes::End,
-        }
-    }
-}
-
-/// How the server learns who the client is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Credential {
-    /// By a token in the first message, asked for with [`Action::AskToken`].
-    Token,
-    /// By the request itself: its URL, a header, a cookie.
-    Request,
-}
-
-/// What a client does after a close code from 4100 to 4999.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ApplicationCodes {
-    /// It ends. The default.
-    End,
-    /// It connects again with backoff.
-    Reconnect,
 }
