@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 
+use crate::luck::Luck;
 use crate::program::Program;
 use ledger::Ledger;
 use member::{Counts, Member, Progress};
@@ -120,13 +121,13 @@ type Crowd = [(usize, Arc<Notify>, Arc<Progress>)];
 /// Cuts sockets and kills the server until the time is over. Returns the number of cuts.
 async fn misfortune(plan: &Plan, server: &mut Program, crowd: &Crowd) -> usize {
     let begin = Instant::now();
-    let mut random = Random::new(1);
+    let mut luck = Luck::new(1);
     let mut cuts = 0;
     for round in 1..=plan.kills + 1 {
         let end = begin + plan.time * round / (plan.kills + 1);
         while Instant::now() < end {
             sleep_until(end.min(Instant::now() + plan.cut_pause)).await;
-            crowd[random.below(crowd.len())].1.notify_one();
+            crowd[luck.below(crowd.len())].1.notify_one();
             cuts += 1;
         }
         if round <= plan.kills {
@@ -159,27 +160,5 @@ async fn settle(crowd: &Crowd, ledger: &Ledger) -> Duration {
             return begin.elapsed();
         }
         sleep(Duration::from_millis(50)).await;
-    }
-}
-
-/// A xorshift generator, so that two runs have the same luck.
-struct Random(u64);
-
-impl Random {
-    fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) as usize % bound
-    }
-
-    /// A time between nothing and twice the mean.
-    fn around(&mut self, mean: Duration) -> Duration {
-        let bound = usize::try_from(mean.as_millis()).unwrap_or(usize::MAX) * 2 + 1;
-        Duration::from_millis(self.below(bound) as u64)
     }
 }

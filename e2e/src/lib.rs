@@ -1,15 +1,18 @@
 //! The whole server against outside judges. What tests share: a server of their own, and a client that is not ours.
 
 pub mod autobahn;
+pub mod cable;
 pub mod chaos;
 pub mod client;
 pub mod http;
+pub mod luck;
 pub mod program;
 pub mod raw;
 pub mod server;
 
 use std::time::Duration;
 
+pub use cable::Cable;
 pub use client::Client;
 pub use program::Program;
 pub use raw::Raw;

@@ -14,8 +14,9 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 use super::ledger::Ledger;
-use super::{Phase, Plan, Random};
+use super::{Phase, Plan};
 use crate::Client;
+use crate::luck::Luck;
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
@@ -65,7 +66,7 @@ pub(super) struct Member {
     address: SocketAddr,
     publish_pause: Duration,
     ledger: Arc<Ledger>,
-    random: Random,
+    luck: Luck,
     token: Option<String>,
     resume: Option<String>,
     position: Option<Position>,
@@ -106,15 +107,15 @@ impl Member {
         ledger: Arc<Ledger>,
         phase: watch::Receiver<Phase>,
     ) -> Self {
-        let mut random = Random::new(index as u64 + 2);
+        let mut luck = Luck::new(index as u64 + 2);
         Self {
             name: format!("user-{index}"),
             room: index % plan.rooms,
             address,
             publish_pause: plan.publish_pause,
             ledger,
-            publish_at: Instant::now() + random.around(plan.publish_pause),
-            random,
+            publish_at: Instant::now() + luck.around(plan.publish_pause),
+            luck,
             token: None,
             resume: None,
             position: None,
@@ -148,7 +149,7 @@ impl Member {
         while *self.phase.borrow() != Phase::Over {
             self.progress.waits.store(true, Ordering::Relaxed);
             if self.visit().await.is_err() {
-                sleep(self.random.around(RETRY_PAUSE)).await;
+                sleep(self.luck.around(RETRY_PAUSE)).await;
             }
         }
         self.counts
@@ -192,7 +193,7 @@ impl Member {
         self.published += 1;
         let content = format!("{}.{}", self.name, self.published);
         self.unacknowledged = Some(content.clone());
-        self.publish_at = Instant::now() + self.random.around(self.publish_pause);
+        self.publish_at = Instant::now() + self.luck.around(self.publish_pause);
         self.send(socket, self.publication(&content)).await
     }
 
