@@ -65,10 +65,13 @@ async fn over_200_cuts_and_20_kills_nothing_is_lost_repeated_or_reordered() {
     }
 }
 
+/// Of each room: the numbers and contents of its messages, in the order in which they came.
+type Heard = Arc<Mutex<HashMap<String, Vec<(u64, String)>>>>;
+
 /// A client in all rooms, and what it has heard in each.
 struct Member {
     client: Client,
-    heard: Arc<Mutex<HashMap<String, Vec<(u64, String)>>>>,
+    heard: Heard,
     listening: tokio::task::JoinHandle<()>,
 }
 
@@ -79,7 +82,7 @@ impl Member {
         config.session.backoff.delay_max = Duration::from_secs(1);
         config.session.queue_max = 10_000;
         let (client, events) = Client::start(config);
-        let heard = Arc::default();
+        let heard = Heard::default();
         let listening = tokio::spawn(listen(events, Arc::clone(&heard)));
         for room in ROOMS {
             let room = RoomName::parse(room).unwrap();
@@ -110,7 +113,7 @@ impl Member {
     }
 }
 
-async fn listen(mut events: Events, heard: Arc<Mutex<HashMap<String, Vec<(u64, String)>>>>) {
+async fn listen(mut events: Events, heard: Heard) {
     while let Some(event) = events.next().await {
         match event {
             Event::Message(message) => {
