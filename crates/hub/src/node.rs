@@ -119,7 +119,11 @@ impl<S: Sink> Node<S> {
     /// `ROOM_LIMIT` when the user has as many sessions as one may have.
     pub fn connect(&self, socket: &Arc<Socket<S>>) -> Result<(), Refusal> {
         let max = self.rooms.limits().sessions_per_user_max;
-        self.registry.add(socket.clone(), max).map_err(|_| {
+        let online = || {
+            self.rooms
+                .observe(|observer| observer.online(&socket.namespace, &socket.user));
+        };
+        self.registry.add(socket.clone(), max, online).map_err(|_| {
             let message = format!(
                 "user {} has {max} sessions, as many as are allowed",
                 quote(&socket.user)
@@ -277,7 +281,11 @@ impl<S: Sink> Node<S> {
             for room in lost {
                 self.rooms.exit_lost(&key.in_room(room), &key.user);
             }
-            if let Some(rooms) = self.registry.left(&key) {
+            let offline = || {
+                self.rooms
+                    .observe(|observer| observer.offline(&key.namespace, &key.user));
+            };
+            if let Some(rooms) = self.registry.left(&key, offline) {
                 self.announce_offline(&key, &rooms);
             }
         }

@@ -68,18 +68,24 @@ impl<S> Registry<S> {
         self.users.iter().map(|shard| shard.lock().len()).sum()
     }
 
+    /// Takes a socket in. `online` is called under the lock of its user, when that was not known before.
     pub(crate) fn add(
         &self,
         socket: Arc<Socket<S>>,
         sessions_max: usize,
+        online: impl FnOnce(),
     ) -> Result<(), TooManySessions> {
         let key = socket.user_key();
         let mut users = self.users.of(&key).lock();
+        let is_new = users.get(&key).is_none();
         let user = users.get_or_insert(key);
         if user.sockets.len() >= sessions_max {
             return Err(TooManySessions);
         }
         user.sockets.push(socket.id);
+        if is_new {
+            online();
+        }
         drop(users);
         self.len.fetch_add(1, Ordering::Relaxed);
         self.sockets
@@ -112,8 +118,9 @@ impl<S> Registry<S> {
         leaving.rooms.extend_from_slice(rooms);
     }
 
-    /// The grace of one removed socket is over. `Some` when the user is offline now, with the rooms it was in.
-    pub(crate) fn left(&self, key: &UserKey) -> Option<Vec<RoomName>> {
+    /// The grace of one removed socket is over. `Some` when the user is offline now, with the rooms it was in; `offline` is called before that, under the
+    /// lock of the user.
+    pub(crate) fn left(&self, key: &UserKey, offline: impl FnOnce()) -> Option<Vec<RoomName>> {
         let mut users = self.users.of(key).lock();
         let user = users.get_mut(key)?;
         let leaving = user.leaving.as_mut()?;
@@ -126,6 +133,7 @@ impl<S> Registry<S> {
             return None;
         }
         users.remove(key);
+        offline();
         rooms
     }
 

@@ -13,11 +13,12 @@ use smallvec::{SmallVec, smallvec};
 use crate::broker::RoomKey;
 use crate::encode::Encode;
 use crate::flush::Flushers;
+use crate::observer::Observer;
 use crate::outbox::{Outbox, Sink};
 use crate::policy::Policies;
 use crate::room::{Queued, Room};
 use crate::shard::Shards;
-use crate::socket::Socket;
+use crate::socket::{Member, Socket};
 
 mod deliver;
 
@@ -36,6 +37,7 @@ pub struct Rooms<S> {
     policies: Arc<Policies>,
     limits: RoomLimits,
     counters: Counters,
+    pub(crate) observer: Option<Arc<dyn Observer>>,
 }
 
 struct Shard<S> {
@@ -88,6 +90,7 @@ impl<S: Sink> Rooms<S> {
             policies,
             limits,
             counters: Counters::default(),
+            observer: None,
         }
     }
 
@@ -244,6 +247,7 @@ impl<S: Sink> Rooms<S> {
         }
         self.settle_room(key, room);
         room.position = position;
+        let was_empty = room.is_empty();
         let slot = room.add(socket.outbox.clone(), socket.id, socket.encoder);
         if !socket.rooms.add(name, slot) {
             room.remove(slot);
@@ -252,6 +256,10 @@ impl<S: Sink> Rooms<S> {
             }
             return Err(NotEntered::Gone);
         }
+        if was_empty {
+            self.observe(|observer| observer.occupied(key));
+        }
+        self.observe(|observer| observer.joined(key, socket.as_member()));
         let first = room.enter(&socket.user);
         let users = room.users();
         let announced = first && self.announces_names(key, users);
@@ -286,6 +294,7 @@ impl<S: Sink> Rooms<S> {
         };
         self.settle_room(key, room);
         room.remove(slot);
+        self.observe(|observer| observer.left(key, Member { socket, user }));
         if room.typing_stopped(socket) {
             let stopped = Push::Typing {
                 room: key.room.clone(),
@@ -331,6 +340,7 @@ impl<S: Sink> Rooms<S> {
         }
         if shard.rooms.get(key).is_some_and(Room::is_empty) {
             shard.rooms.remove(key);
+            self.observe(|observer| observer.vacated(key));
         }
     }
 

@@ -27,6 +27,15 @@ pub struct Socket<S> {
     pub rooms: Memberships,
 }
 
+/// A socket and its user, for whoever is told of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Member<'a> {
+    /// The socket's public id.
+    pub socket: SocketId,
+    /// Who it is.
+    pub user: &'a UserId,
+}
+
 /// The rooms of one socket: none at first. Locked after a room's shard, never before.
 #[derive(Debug, Default)]
 pub struct Memberships(Mutex<State>);
@@ -74,6 +83,13 @@ impl<S> Socket<S> {
         RoomKey {
             namespace: self.namespace.clone(),
             room,
+        }
+    }
+
+    pub(crate) const fn as_member(&self) -> Member<'_> {
+        Member {
+            socket: self.id,
+            user: &self.user,
         }
     }
 

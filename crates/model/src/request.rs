@@ -61,6 +61,8 @@ pub enum Request {
     },
     /// Exchange the client's token for a newer one.
     Refresh(Secret),
+    /// The same, once it is known what the newer one says.
+    Renew(Box<Identity>),
     /// Do what the client asks.
     Command(Command),
 }

@@ -33,7 +33,11 @@ impl Nuncio {
             },
             Request::Enter(identity) => self.enter(client, call, *identity, now),
             Request::Resume { token, rooms } => self.resume(client, call, token, rooms, now),
-            Request::Refresh(token) => Some(self.refresh(client, &token, now)),
+            Request::Refresh(token) => Some(
+                self.verify(&token, now)
+                    .and_then(|identity| self.renew(client, identity, now)),
+            ),
+            Request::Renew(identity) => Some(self.renew(client, *identity, now)),
             Request::Command(command) => match client.socket.clone() {
                 Some(socket) => self.command(&socket, call, command, now),
                 None => Some(Err(Refusal::new(
@@ -127,8 +131,7 @@ impl Nuncio {
     }
 
     /// Exchanges a client's token; rooms that the new one does not grant are left.
-    fn refresh(&self, client: &mut Client, token: &Secret, now: Now) -> Result<Outcome, Refusal> {
-        let identity = self.verify(token, now)?;
+    fn renew(&self, client: &mut Client, identity: Identity, now: Now) -> Result<Outcome, Refusal> {
         let Some(socket) = client.socket.clone() else {
             return Err(Refusal::new(
                 ErrorCode::NotAuthenticated,

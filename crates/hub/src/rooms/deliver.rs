@@ -14,6 +14,7 @@ use crate::room::Queued;
 impl<S: Sink> Deliver for Rooms<S> {
     fn deliver(&self, publication: &Arc<Publication>) {
         self.counters.publications.fetch_add(1, Ordering::Relaxed);
+        self.observe(|observer| observer.published(publication));
         let key = RoomKey {
             namespace: publication.namespace.clone(),
             room: publication.room.clone(),

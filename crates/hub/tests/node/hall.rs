@@ -6,8 +6,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nuncio_hub::{
-    Durability, EncoderId, End, JoinOutcome, Memberships, MemoryBroker, Node, Outbox, Policies,
-    Pushed, RoomKey, RoomPolicy, Rooms, Slice, Socket, Submission,
+    Durability, EncoderId, End, JoinOutcome, Memberships, MemoryBroker, Node, Observer, Outbox,
+    Policies, Pushed, RoomKey, RoomPolicy, Rooms, Slice, Socket, Submission,
 };
 use nuncio_model::{
     Body, Emit, EventName, HistoryLimits, JoinRequest, Joined, Json, Namespace, Now, Position,
@@ -44,19 +44,23 @@ impl Hall {
     }
 
     pub(crate) fn over(limits: RoomLimits, history: HistoryLimits, idle_max: usize) -> Self {
+        Self::observed(limits, history, idle_max, None)
+    }
+
+    pub(crate) fn observed(
+        limits: RoomLimits,
+        history: HistoryLimits,
+        idle_max: usize,
+        observer: Option<Arc<dyn Observer>>,
+    ) -> Self {
         let policy = RoomPolicy {
             history,
             ..RoomPolicy::new(Durability::Memory)
         };
         let policies = Arc::new(Policies::new(Vec::new(), policy));
         let lines = Arc::new(Lines::new());
-        let rooms = Arc::new(Rooms::new(
-            lines.clone(),
-            policies.clone(),
-            limits,
-            FLUSHERS,
-            1,
-        ));
+        let rooms = Rooms::new(lines.clone(), policies.clone(), limits, FLUSHERS, 1);
+        let rooms = Arc::new(rooms.observed_by(observer));
         let broker = MemoryBroker::new(rooms.clone(), policies, 2).with_idle_max(idle_max);
         let broker = Arc::new(broker);
         let door = Arc::new(Door::to(broker.clone()));

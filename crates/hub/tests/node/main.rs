@@ -10,6 +10,7 @@ mod idle_rooms;
 mod joins;
 mod limits;
 mod model;
+mod observer;
 mod order;
 mod presence;
 mod typing;

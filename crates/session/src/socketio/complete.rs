@@ -17,6 +17,13 @@ impl Session {
         self.pending.push(call);
     }
 
+    /// The place in the connection that asks by a call that was kept; `None` once it is answered, or the client has gone.
+    pub fn member_of(&self, number: u32) -> Option<u32> {
+        let mut pending = self.pending.iter();
+        let call = pending.find(|call| call.number == number)?;
+        Some(call.member)
+    }
+
     /// Takes the outcome of a call that was kept.
     pub fn complete_pending(
         &mut self,

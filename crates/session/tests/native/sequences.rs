@@ -227,7 +227,7 @@ fn outcome(answer: Answer, request: &Request) -> Result<Outcome, Refusal> {
             admitted(identity())
         }
         Request::Resume { .. } => resumed(vec![Ok(joined("chat:a", 9, 1))]),
-        Request::Refresh(_) => Outcome::Refreshed(Box::new(ending_in(70))),
+        Request::Refresh(_) | Request::Renew(_) => Outcome::Refreshed(Box::new(ending_in(70))),
         Request::Command(Command::Join(rooms)) => {
             let rooms = rooms.iter().map(|request| Ok(joined(&request.room, 9, 1)));
             Outcome::Reply(Reply::Joined(rooms.collect()))

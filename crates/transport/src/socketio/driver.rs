@@ -128,7 +128,17 @@ impl<A: App> Driver<A> {
                 self.shared.app.overflowed();
             }
             match &mut self.talk {
-                Talk::Session(session) => tell(session, notice, outputs, now),
+                Talk::Session(session) => match notice {
+                    Notice::Retry { call, request } => {
+                        let member = session.member_of(call);
+                        let answer =
+                            member.and_then(|member| self.seats.call(member, call, request, now));
+                        if let Some(result) = answer {
+                            session.complete_pending(call, result, now, outputs);
+                        }
+                    }
+                    notice => tell(session, notice, outputs, now),
+                },
                 Talk::Echo => match notice {
                     Notice::Drain { .. } => self.close(Some(CloseCode::RESTART), now),
                     Notice::Close { code, .. } => self.close(Some(code), now),
@@ -410,7 +420,7 @@ fn tell(session: &mut Session, notice: Notice, outputs: &mut Vec<Output>, now: N
             code,
         } => session.handle_removed(&namespace, room, code, now, outputs),
         Notice::Regranted(identity) => session.regrant(&identity, now),
-        // Only sessions with a resume token are taken over, and only who asks for one is told to ask again.
+        // Only sessions with a resume token are taken over, and who is told to ask again has been told by now.
         Notice::Retry { .. } | Notice::TakenOver => {}
     }
 }
