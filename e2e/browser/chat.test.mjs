@@ -22,9 +22,10 @@ afterEach(async () => {
   await nuncio.end();
 });
 
-async function signIn(name, options) {
+async function signIn(name, { carrier = "websocket", ...options } = {}) {
   const page = await openPage(browser, nuncio.page, complaints, options);
   await page.getByTestId("name-input").fill(name);
+  await page.getByTestId(`carrier-${carrier}`).check({ force: true });
   await page.getByTestId("name-submit").click();
   await state(page, "ready");
   return page;
@@ -84,6 +85,34 @@ test("two tabs chat: each message in both, a tick once it is stored, who types a
   await bob.context().close();
   await member(ann, "bob").waitFor({ state: "detached" });
   await nothingWrong(ann);
+});
+
+test("tabs on different carriers chat with each other, also after a restart of the server", async () => {
+  const carriers = { ann: "websocket", bob: "socketio" };
+  const pages = [];
+  for (const [name, carrier] of Object.entries(carriers)) pages.push(await signIn(name, { carrier }));
+  const [ann, bob] = pages;
+  for (const page of pages) await join(page, "garden");
+  await member(ann, "bob").waitFor();
+  await bob.getByTestId("message-input").pressSequentially("hel");
+  await ann.getByTestId("typing").filter({ hasText: "bob is typing" }).waitFor();
+  await say(bob, "hello ann");
+  await ticked(bob, "hello ann");
+  await message(ann, "hello ann").waitFor();
+  await say(ann, "hello bob");
+  await message(bob, "hello bob").waitFor();
+  await picture(bob, "socketio");
+
+  await nuncio.kill();
+  await Promise.all(pages.map((page) => state(page, "waiting")));
+  await say(bob, "written without a server");
+  await nuncio.startAgain();
+  await Promise.all(pages.map((page) => state(page, "ready")));
+  await ticked(bob, "written without a server");
+  await message(ann, "written without a server").waitFor();
+
+  for (const page of pages) assert.deepEqual(await texts(page), ["hello ann", "hello bob", "written without a server"]);
+  await nothingWrong(...pages);
 });
 
 test("a private message is read by its recipient and by nobody else", async () => {

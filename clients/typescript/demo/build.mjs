@@ -7,6 +7,10 @@ import { build, transform } from "esbuild";
 const here = new URL("./", import.meta.url);
 export const assets = new URL("../../../crates/nuncio/assets/", here);
 
+/** What the licence of the bundled client asks for. */
+const NOTICE =
+  "/*! Contains socket.io-client, engine.io-client and their parsers: (c) 2014-present Guillermo Rauch and Socket.IO contributors, MIT License, https://github.com/socketio/socket.io */";
+
 /** The page's files by name, as they are served. */
 export async function pageFiles() {
   const script = await build({
@@ -16,6 +20,7 @@ export async function pageFiles() {
     format: "iife",
     target: "es2022",
     charset: "utf8",
+    banner: { js: NOTICE },
     write: false,
   });
   const style = await transform(await readFile(new URL("style.css", here), "utf8"), { loader: "css", minify: true });

@@ -1,5 +1,6 @@
-import { Client, webSocket } from "../src/index.js";
+import { Client } from "../src/index.js";
 import { Cable } from "./cable.js";
+import { chosenDial, restoreChoice } from "./carrier.js";
 import { Chat } from "./chat.js";
 import { ConnectionView } from "./connection.js";
 import { avatar, byId } from "./dom.js";
@@ -17,6 +18,7 @@ document.addEventListener("DOMContentLoaded", () => {
     event.preventDefault();
     void signIn(byId<HTMLInputElement>("name-input").value.trim());
   };
+  restoreChoice();
   const name = sessionStorage.getItem(NAME_KEY);
   if (name === null) byId("name-input").focus();
   else start(name);
@@ -36,7 +38,7 @@ async function signIn(name: string): Promise<void> {
 }
 
 function start(name: string, firstToken?: string): void {
-  const cable = new Cable(webSocket());
+  const cable = new Cable(chosenDial());
   let first = firstToken;
   const client = new Client({
     url: "ws",
