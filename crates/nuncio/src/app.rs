@@ -8,14 +8,13 @@ use std::time::Duration;
 
 use http::request::Parts;
 use http::{HeaderMap, Response, StatusCode, Uri, header};
-use hyper::body::Incoming;
 use nuncio_hub::{EncoderId, End, Notice};
 use nuncio_model::{
     CloseCode, ErrorCode, Namespace, Now, Outcome, Refusal, Request, ResumeToken, Secret, SocketId,
 };
 use nuncio_transport::{
     Admission, AllowedOrigin, App, Body, Client, Closed, ClosedBy, Credentials, Node, Outbox,
-    SOCKETIO, Visitor, clock, text,
+    RequestBody, SOCKETIO, Visitor, clock, text,
 };
 use parking_lot::Mutex;
 
@@ -86,7 +85,7 @@ impl App for Nuncio {
 
     async fn respond(
         self: &Arc<Self>,
-        request: http::Request<Incoming>,
+        request: http::Request<RequestBody>,
         peer: IpAddr,
     ) -> Response<Body> {
         routes::respond(self, request, peer).await

@@ -6,9 +6,8 @@ use std::sync::atomic::Ordering;
 
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
-use hyper::body::Incoming;
 use nuncio_model::{Json, UserId, quote};
-use nuncio_transport::{Body, clock, text};
+use nuncio_transport::{Body, RequestBody, clock, text};
 use serde::{Deserialize, Serialize};
 
 use crate::app::Nuncio;
@@ -22,7 +21,7 @@ const DEMO_TOKEN_TTL_S: u64 = 24 * 60 * 60;
 
 pub(crate) async fn respond(
     app: &Arc<Nuncio>,
-    request: Request<Incoming>,
+    request: Request<RequestBody>,
     _peer: IpAddr,
 ) -> Response<Body> {
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
@@ -96,7 +95,7 @@ struct TokenResponse {
 }
 
 /// A token for whoever asks, under the name it chooses. Exists in the demo only, which listens on this machine only.
-async fn demo_token(app: &Nuncio, request: Request<Incoming>) -> Response<Body> {
+async fn demo_token(app: &Nuncio, request: Request<RequestBody>) -> Response<Body> {
     if app
         .config
         .origins

@@ -136,7 +136,7 @@ impl Server {
         let (drain, drained) = watch::channel(false);
         let server = &config.config.server;
         let endpoints = Endpoints {
-            websocket: server.path.clone(),
+            websocket: Some(server.path.clone()),
             echo: server
                 .echo
                 .then(|| format!("{}/echo", server.path.trim_end_matches('/'))),

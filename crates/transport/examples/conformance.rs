@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 
 use http::request::Parts;
 use http::{HeaderMap, Request, Response, StatusCode, Uri};
-use hyper::body::Incoming;
 use nuncio_hub::{Durability, Encode, Message, Policies, Pushed, RoomPolicy};
 use nuncio_model::{
     Admitted, Command, ErrorCode, EventName, Grants, Identity, Json, Now, Outcome, Push,
@@ -19,7 +18,8 @@ use nuncio_model::{
 use nuncio_session::Settings;
 use nuncio_transport::{
     Admission, AllowedOrigin, App, Body, Client, Closed, Encoders, Endpoints, Front, FrontLimits,
-    Purpose, Rooms, SOCKETIO, Shared, SocketIo, SocketIoOptions, Timers, Visitor, flusher, text,
+    Purpose, RequestBody, Rooms, SOCKETIO, Shared, SocketIo, SocketIoOptions, Timers, Visitor,
+    flusher, text,
 };
 use tokio::net::TcpListener;
 
@@ -71,7 +71,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             encoders,
         }),
         endpoints: Arc::new(Endpoints {
-            websocket: "/ws".to_owned(),
+            websocket: None,
             echo: None,
             deflate: None,
             socketio: vec![
@@ -124,7 +124,7 @@ impl App for Conformance {
         })
     }
 
-    async fn respond(self: &Arc<Self>, _: Request<Incoming>, _: IpAddr) -> Response<Body> {
+    async fn respond(self: &Arc<Self>, _: Request<RequestBody>, _: IpAddr) -> Response<Body> {
         not_found()
     }
 

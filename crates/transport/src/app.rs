@@ -9,7 +9,6 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response, Uri};
 use http_body_util::combinators::UnsyncBoxBody;
-use hyper::body::Incoming;
 use nuncio_hub::EncoderId;
 use nuncio_model::{
     CloseCode, ErrorCode, Grants, Identity, Namespace, Now, Outcome, Refusal, Secret, SocketId,
@@ -19,6 +18,14 @@ use crate::sink::{Outbox, Socket};
 
 /// The body of every response.
 pub type Body = UnsyncBoxBody<Bytes, std::convert::Infallible>;
+
+/// The body of a request, whichever HTTP server read its head.
+pub type RequestBody = UnsyncBoxBody<Bytes, BodyError>;
+
+/// A request's body ended early.
+#[derive(Debug, thiserror::Error)]
+#[error("the body of the request ended early: {0}")]
+pub struct BodyError(pub Box<dyn std::error::Error + Send + Sync>);
 
 /// The server behind the transports.
 pub trait App: Send + Sync + 'static {
@@ -55,7 +62,7 @@ pub trait App: Send + Sync + 'static {
     /// Answers any other request.
     fn respond(
         self: &Arc<Self>,
-        request: Request<Incoming>,
+        request: Request<RequestBody>,
         peer: IpAddr,
     ) -> impl Future<Output = Response<Body>> + Send;
 

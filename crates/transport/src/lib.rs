@@ -18,14 +18,14 @@ mod socketio;
 mod timers;
 
 pub use app::{
-    About, Admission, AllowedOrigin, App, Body, Client, Closed, ClosedBy, Credentials, Standing,
-    Visitor,
+    About, Admission, AllowedOrigin, App, Body, BodyError, Client, Closed, ClosedBy, Credentials,
+    RequestBody, Standing, Visitor,
 };
 pub use driver::Shared;
 pub use encoders::{Encoders, NATIVE, SOCKETIO};
 pub use listener::{Front, FrontLimits};
 pub use nuncio_websocket::handshake::DeflateConfig;
-pub use service::{Endpoints, Service, text};
+pub use service::{Endpoints, Service, boxed, text};
 pub use sink::{Node, Outbox, Rooms, Socket, Wire};
 pub use socketio::{Cut, Purpose, SocketIo, SocketIoOptions};
 pub use timers::Timers;

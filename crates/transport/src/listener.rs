@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -14,7 +16,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::app::App;
 use crate::driver::Shared;
-use crate::service::{Endpoints, Service};
+use crate::service::{Endpoints, Service, boxed};
 
 /// Bounds of connections before their upgrade.
 #[derive(Debug, Clone)]
@@ -114,7 +116,9 @@ impl<A: App> Front<A> {
             .max_buf_size(self.limits.head_bytes_max.max(8192))
             .serve_connection(
                 io,
-                service_fn(move |request| service.clone().respond(request)),
+                service_fn(move |request: Request<Incoming>| {
+                    service.clone().respond(request.map(boxed))
+                }),
             )
             .with_upgrades();
         tokio::pin!(connection);

@@ -6,16 +6,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
+use hyper_util::server::conn::auto;
 use nuncio_websocket::handshake::{Accepted, DeflateConfig, HttpVersion, Offer, Refusal};
 use nuncio_websocket::{Connection, ConnectionConfig, Role};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_rustls::server::TlsStream;
 
-use crate::app::{About, Admission, App, Body, Client};
+use crate::app::{About, Admission, App, Body, BodyError, Client, RequestBody};
 use crate::clock;
 use crate::driver::{Driver, Shared};
 use crate::echo::{self, EchoMode};
@@ -27,8 +27,8 @@ use crate::socketio::{Cut, SocketIo};
 /// The paths and options of the WebSocket endpoints.
 #[derive(Debug, Clone)]
 pub struct Endpoints {
-    /// Where native clients connect. Default `/ws`.
-    pub websocket: String,
+    /// Where native clients connect; `None` where they do not.
+    pub websocket: Option<String>,
     /// Where the guide's echo answers; `None` turns it off.
     pub echo: Option<String>,
     /// What is agreed to when a client offers compression; `None` declines.
@@ -63,13 +63,13 @@ impl<A: App> Service<A> {
     ///
     /// # Errors
     /// [`Cut`]: the connection of the request ends without an answer.
-    pub async fn respond(self, request: Request<Incoming>) -> Result<Response<Body>, Cut> {
+    pub async fn respond(self, request: Request<RequestBody>) -> Result<Response<Body>, Cut> {
         let path = request.uri().path();
         let mut endpoints = self.endpoints.socketio.iter();
         if let Some(endpoint) = endpoints.find(|endpoint| endpoint.is_path(path)).cloned() {
             return self.serve_socketio(endpoint, request).await;
         }
-        let response = if path == self.endpoints.websocket {
+        let response = if self.endpoints.websocket.as_deref() == Some(path) {
             self.upgrade(request, Purpose::Session).await
         } else if self.endpoints.echo.as_deref() == Some(path) {
             let mode = if request.uri().query().is_some_and(is_plain) {
@@ -84,7 +84,7 @@ impl<A: App> Service<A> {
         Ok(response)
     }
 
-    async fn upgrade(self, mut request: Request<Incoming>, purpose: Purpose) -> Response<Body> {
+    async fn upgrade(self, mut request: Request<RequestBody>, purpose: Purpose) -> Response<Body> {
         let always = DeflateConfig::default();
         let deflate = match purpose {
             Purpose::Session => self.endpoints.deflate.as_ref(),
@@ -238,8 +238,17 @@ impl From<Upgraded> for Taken {
             Ok(parts) => return Self::Plain(parts.io.into_inner(), parts.read_buf),
             Err(upgraded) => upgraded,
         };
-        match upgraded.downcast::<TokioIo<TlsStream<TcpStream>>>() {
-            Ok(parts) => Self::Tls(Box::new(parts.io.into_inner()), parts.read_buf),
+        let upgraded = match upgraded.downcast::<TokioIo<TlsStream<TcpStream>>>() {
+            Ok(parts) => return Self::Tls(Box::new(parts.io.into_inner()), parts.read_buf),
+            Err(upgraded) => upgraded,
+        };
+        // As axum serves: with a guess of the protocol between hyper and the socket.
+        match auto::upgrade::downcast::<TokioIo<TcpStream>>(upgraded) {
+            Ok(parts) => {
+                let stream = parts.io.into_inner();
+                let _ = stream.set_nodelay(true);
+                Self::Plain(stream, parts.read_buf)
+            }
             Err(upgraded) => Self::Other(TokioIo::new(upgraded)),
         }
     }
@@ -252,7 +261,7 @@ pub(crate) fn reregister(stream: TcpStream) -> std::io::Result<TcpStream> {
 
 /// Checks the opening handshake of a WebSocket, and answers its offers.
 pub(crate) fn accept(
-    request: &Request<Incoming>,
+    request: &Request<RequestBody>,
     subprotocols: &'static [&'static str],
     deflate: Option<&DeflateConfig>,
 ) -> Result<Accepted, Refusal> {
@@ -294,6 +303,15 @@ pub(crate) fn refused(refusal: &Refusal) -> Response<Body> {
     response
         .body(text(format!("{refusal}\n")))
         .expect("the refusal's headers are valid")
+}
+
+/// The body of a request as every part of the server takes it, whichever HTTP server reads it.
+pub fn boxed<B>(body: B) -> RequestBody
+where
+    B: hyper::body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    body.map_err(|error| BodyError(error.into())).boxed_unsync()
 }
 
 /// A body of one piece.

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use nuncio_engineio::payload::Content;
 use nuncio_engineio::server::RequestId;
@@ -17,7 +16,7 @@ use super::SocketIo;
 use super::link::Stream;
 use super::mailbox::{Letter, Mailbox};
 use super::open;
-use crate::app::{AllowedOrigin, App, Body, Credentials, Visitor};
+use crate::app::{AllowedOrigin, App, Body, Credentials, RequestBody, Visitor};
 use crate::service::{Service, Taken, accept, refused, reregister, switching, text};
 
 /// The connection of a request is to be cut without an answer.
@@ -30,7 +29,7 @@ impl<A: App> Service<A> {
     pub(crate) async fn serve_socketio(
         self,
         endpoint: Arc<SocketIo>,
-        request: Request<Incoming>,
+        request: Request<RequestBody>,
     ) -> Result<Response<Body>, Cut> {
         let app = &self.shared.app;
         let origin = match app.allow_origin(request.uri(), request.headers()) {
@@ -40,7 +39,7 @@ impl<A: App> Service<A> {
         let mut response = if request.method() == Method::OPTIONS {
             preflight(request.headers())
         } else {
-            self.route(&endpoint, request).await?
+            self.route_socketio(&endpoint, request).await?
         };
         if let Some(origin) = origin {
             allow(origin, response.headers_mut());
@@ -48,10 +47,10 @@ impl<A: App> Service<A> {
         Ok(response)
     }
 
-    async fn route(
+    async fn route_socketio(
         self,
         endpoint: &Arc<SocketIo>,
-        request: Request<Incoming>,
+        request: Request<RequestBody>,
     ) -> Result<Response<Body>, Cut> {
         let query = Query::parse(request.uri().query().unwrap_or_default());
         let kind = kind_of(request.headers());
@@ -88,7 +87,7 @@ impl<A: App> Service<A> {
         }
     }
 
-    fn admit(&self, request: &Request<Incoming>) -> Result<Visitor, Box<Response<Body>>> {
+    fn admit(&self, request: &Request<RequestBody>) -> Result<Visitor, Box<Response<Body>>> {
         let app = &self.shared.app;
         app.admit_visitor(request.uri(), request.headers(), self.peer)
     }
@@ -96,7 +95,7 @@ impl<A: App> Service<A> {
     /// Socket.IO has no subprotocols, and Engine.IO compresses only when told to.
     fn accept_websocket(
         &self,
-        request: &Request<Incoming>,
+        request: &Request<RequestBody>,
     ) -> Result<Accepted, Box<Response<Body>>> {
         accept(request, &[], None).map_err(|refusal| {
             self.shared.app.handshake_refused(refusal.status());
@@ -107,7 +106,7 @@ impl<A: App> Service<A> {
     fn open_websocket(
         self,
         endpoint: &Arc<SocketIo>,
-        mut request: Request<Incoming>,
+        mut request: Request<RequestBody>,
         query: Query,
     ) -> Response<Body> {
         let accepted = match self.accept_websocket(&request) {
@@ -130,7 +129,7 @@ impl<A: App> Service<A> {
 
     fn upgrade_session(
         self,
-        mut request: Request<Incoming>,
+        mut request: Request<RequestBody>,
         mailbox: Arc<Mailbox>,
     ) -> Response<Body> {
         let accepted = match self.accept_websocket(&request) {
@@ -171,7 +170,7 @@ async fn upgraded(on_upgrade: OnUpgrade) -> Option<(Stream, Bytes)> {
 /// A GET, POST or other request of a session that polls.
 async fn poll(
     mailbox: Arc<Mailbox>,
-    request: Request<Incoming>,
+    request: Request<RequestBody>,
     bytes_max: usize,
 ) -> Result<Response<Body>, Cut> {
     let number = mailbox.number();
@@ -311,7 +310,7 @@ fn kind_of(headers: &HeaderMap) -> RequestKind {
     }
 }
 
-fn method_of(request: &Request<Incoming>) -> nuncio_engineio::Method {
+fn method_of(request: &Request<RequestBody>) -> nuncio_engineio::Method {
     match *request.method() {
         Method::GET => nuncio_engineio::Method::Get,
         Method::POST => nuncio_engineio::Method::Post,
