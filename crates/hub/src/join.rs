@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use nuncio_model::{
-    ErrorCode, JoinRequest, Joined, Now, Position, Publication, Refusal, RoomName, quote,
+    ErrorCode, JoinRequest, Joined, Now, Position, PositionReason, Publication, Push, Refusal,
+    RoomName, quote,
 };
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 
 use crate::broker::{Attached, RoomKey, Since};
+use crate::encode::Message;
 use crate::node::Node;
-use crate::outbox::Sink;
+use crate::outbox::{Pushed, Sink};
 use crate::rooms::NotEntered;
 use crate::socket::Socket;
 
@@ -62,6 +64,54 @@ impl<S: Sink> Node<S> {
             };
             self.broker(&attach_to.room)
                 .attach(&attach_to, since, now, Box::new(attached));
+        }
+    }
+
+    /// Joins rooms that the client did not ask for: each that it was not in is announced to it by `room:position`. `done` gets one entry for each, perhaps
+    /// before this returns.
+    pub fn bring(
+        self: &Arc<Self>,
+        socket: &Arc<Socket<S>>,
+        rooms: Vec<RoomName>,
+        rooms_max: usize,
+        now: Now,
+        done: impl FnOnce(JoinOutcome) + Send + 'static,
+    ) {
+        let news: Vec<_> = rooms
+            .iter()
+            .filter(|room| !socket.is_in(room))
+            .cloned()
+            .collect();
+        let requests = rooms.into_iter().map(|room| JoinRequest {
+            room,
+            since: None,
+            history: None,
+        });
+        let (node, told) = (self.clone(), socket.clone());
+        self.join(socket, requests.collect(), rooms_max, now, move |outcome| {
+            let joined = outcome.iter().flatten();
+            for joined in joined.filter(|joined| news.contains(&joined.room)) {
+                node.tell_joined(&told, joined);
+            }
+            if told.outbox.release() == Pushed::Due {
+                node.rooms.flushers().add(told.outbox.clone());
+            }
+            done(outcome);
+        });
+    }
+
+    /// Says where a room stands for a client that the server joined to it, before anything that is published there from now on.
+    fn tell_joined(&self, socket: &Socket<S>, joined: &Joined) {
+        let push = Push::Position {
+            room: joined.room.clone(),
+            position: joined.position,
+            recovered: joined.recovered,
+            reason: PositionReason::Joined,
+        };
+        let message = Message::Push(&socket.namespace, &push);
+        let frame = self.rooms.encode().encode(socket.encoder, message);
+        if socket.outbox.push_own(frame) == Pushed::Due {
+            self.rooms.flushers().add(socket.outbox.clone());
         }
     }
 

@@ -1,11 +1,10 @@
 //! What a connection's task is told from outside: the small inbox beside the outbox.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
-use nuncio_model::{
-    CloseCode, ErrorCode, Identity, Namespace, Outcome, Refusal, Request, RoomName,
-};
+use nuncio_model::{CloseCode, ErrorCode, Grants, Namespace, Outcome, Refusal, Request, RoomName};
 
 /// One thing for a connection's task.
 #[derive(Debug)]
@@ -49,6 +48,22 @@ pub enum Notice {
         /// Why.
         code: ErrorCode,
     },
-    /// The backend changed what the client may do.
-    Regranted(Box<Identity>),
+    /// The backend changed what the session may do.
+    Regranted {
+        /// The session's namespace.
+        namespace: Namespace,
+        /// What it may do from now on.
+        grants: Arc<Grants>,
+    },
+    /// End the session of one namespace; a connection without others ends with it.
+    Disconnect {
+        /// The session's namespace.
+        namespace: Namespace,
+        /// The code.
+        code: CloseCode,
+        /// At most 123 bytes.
+        reason: Cow<'static, str>,
+    },
+    /// Tokens were revoked: look whether the client's is one of them.
+    Recheck,
 }

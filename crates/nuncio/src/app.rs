@@ -166,6 +166,15 @@ impl App for Nuncio {
         }
     }
 
+    fn is_revoked(&self, client: &Client) -> bool {
+        let Some((socket, standing)) = client.socket.as_ref().zip(client.about.standing.as_ref())
+        else {
+            return false;
+        };
+        let revocations = self.authenticator.revocations();
+        revocations.hit(&socket.user, standing.iat, standing.token_id.as_deref())
+    }
+
     fn sent(&self, bytes: usize) {
         self.metrics.replies.fetch_add(1, Ordering::Relaxed);
         self.metrics

@@ -7,7 +7,7 @@ use nuncio_model::{
     Admitted, Command, ErrorCode, Identity, JoinRequest, Now, Outcome, PublishRequest, Refusal,
     Reply, Request, ResumeToken, Right, RoomName, Secret, UserId, quote,
 };
-use nuncio_transport::{Client, Socket, Standing, random};
+use nuncio_transport::{App as _, Client, Socket, Standing, random};
 
 use crate::answer::now_or_later;
 use crate::app::{Nuncio, transport};
@@ -127,6 +127,10 @@ impl Nuncio {
             .inc();
         client.socket = Some(socket.clone());
         client.about.standing = Some(standing.clone());
+        // Who was revoked after its token was verified, and before it could be found here.
+        if self.is_revoked(client) {
+            client.outbox.notify(Notice::Recheck);
+        }
         Ok(socket)
     }
 

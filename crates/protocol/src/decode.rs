@@ -91,6 +91,19 @@ pub fn decode(text: &str) -> Result<Incoming, Undecodable> {
         .map_err(|refusal| Undecodable { id, refusal })
 }
 
+/// Checks JSON that reaches clients by another way than a message of the protocol, by the same rules (`docs/protocol.md`, "What counts as JSON").
+///
+/// # Errors
+/// [`ParseError`](ErrorCode::ParseError) or [`InvalidMessage`](ErrorCode::InvalidMessage), naming what strict parsers could not read.
+pub fn check_json(text: &str) -> Result<(), Refusal> {
+    Json::check_depth(text)?;
+    if serde_json::from_str::<IgnoredAny>(text).is_err() {
+        return Err(Refusal::new(ErrorCode::ParseError, "Invalid JSON"));
+    }
+    unicode::check(text)?;
+    number::check(text)
+}
+
 fn read(text: &str) -> Result<Fields<'_>, Refusal> {
     Json::check_depth(text)?;
     serde_json::from_str(text).map_err(|_| unreadable(text))

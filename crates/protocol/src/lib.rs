@@ -16,7 +16,7 @@ pub mod client;
 mod decode;
 pub mod encode;
 
-pub use decode::{Incoming, JoinForm, Undecodable, decode};
+pub use decode::{Incoming, JoinForm, Undecodable, check_json, decode};
 
 /// The version of the protocol, as `welcome` tells it.
 pub const VERSION: u32 = 1;

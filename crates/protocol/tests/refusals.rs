@@ -481,3 +481,23 @@ fn refused(text: &str) -> (Option<CallId>, ErrorCode, String) {
     let Refusal { code, message, .. } = refusal;
     (id, code, message)
 }
+
+#[test]
+fn json_that_comes_by_another_way_is_held_to_the_same_rules() {
+    use nuncio_model::ErrorCode::{InvalidMessage, ParseError};
+
+    assert_eq!(
+        nuncio_protocol::check_json(r#"{"a":["\u00e9",1e9]}"#),
+        Ok(())
+    );
+    for (text, code) in [
+        ("{", ParseError),
+        ("1 2", ParseError),
+        (r#""\ud83d""#, InvalidMessage),
+        ("1e999", InvalidMessage),
+        (&"[".repeat(33), InvalidMessage),
+    ] {
+        let refusal = nuncio_protocol::check_json(text).unwrap_err();
+        assert_eq!(refusal.code, code, "{text}");
+    }
+}

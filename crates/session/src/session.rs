@@ -282,6 +282,13 @@ impl Session {
         }
     }
 
+    /// The backend changed what the client may do; the end of its token stays.
+    pub fn handle_grants(&mut self, granted: Arc<Grants>) {
+        if let State::Open { grants, .. } = &mut self.state {
+            *grants = granted;
+        }
+    }
+
     /// The server took the client out of a room.
     pub fn handle_removed(&self, room: RoomName, code: ErrorCode, out: &mut Vec<Output>) {
         if !matches!(self.state, State::Closed) {

@@ -188,12 +188,34 @@ impl Session {
         }
     }
 
-    /// The client has other grants from now on, in all its namespaces.
-    pub fn regrant(&mut self, identity: &Identity, now: Now) {
+    /// The backend changed what the client may do in one namespace; the end of its token stays.
+    pub fn handle_grants(&mut self, namespace: &Namespace, granted: &Arc<Grants>) {
         for member in &mut self.members {
-            if let Standing::Open { .. } = member.standing {
-                member.standing = Standing::of(identity, now);
+            if let Standing::Open { grants, .. } = &mut member.standing
+                && member.namespace.as_str() == namespace.as_str()
+            {
+                *grants = granted.clone();
             }
+        }
+    }
+
+    /// One namespace is to end for the client. A code after which clients come back by themselves ends the connection, since after a DISCONNECT they do not.
+    pub fn handle_disconnect(
+        &mut self,
+        namespace: &Namespace,
+        code: CloseCode,
+        reason: Cow<'static, str>,
+        now: Now,
+        out: &mut Vec<Output>,
+    ) {
+        if matches!(code.retry(), RetryRule::Backoff | RetryRule::Announced) {
+            return self.handle_close(code, reason, now, out);
+        }
+        let mut members = self.members.iter();
+        let member = members.find(|member| member.namespace.as_str() == namespace.as_str());
+        if let Some(left) = member.map(|member| member.namespace.clone()) {
+            self.connection.disconnect(&left);
+            self.drain(now, out);
         }
     }
 

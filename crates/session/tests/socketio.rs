@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use nuncio_model::{
-    Admitted, Body, Command, ErrorCode, EventName, Grants, Identity, Json, Now, Outcome, Pattern,
-    PublishRequest, Published, Push, RateLimits, Refusal, Reply, Request, ResumeToken, Rights,
-    RoomGrant, SocketId, UserId,
+    Admitted, Body, CloseCode, Command, ErrorCode, EventName, Grants, Identity, Json, Namespace,
+    Now, Outcome, Pattern, PublishRequest, Published, Push, RateLimits, Refusal, Reply, Request,
+    ResumeToken, Rights, RoomGrant, SocketId, UserId,
 };
 use nuncio_session::socketio::{Output, Session, push};
 use nuncio_session::{Call, Settings};
@@ -257,6 +257,52 @@ fn a_token_that_ends_is_announced_and_then_the_client_leaves() {
 }
 
 /// A session, and what it has said since it was last asked.
+#[test]
+fn a_namespace_that_the_server_ends_is_left_and_others_stay() {
+    let mut peer = Peer::joined();
+    peer.say("0/chat,");
+    let (call, _) = peer.call();
+    peer.complete(call, Ok(admitted()));
+    peer.out.clear();
+
+    peer.disconnect("/chat", 4100);
+
+    assert_eq!(peer.sent(), ["1/chat,"]);
+    assert_eq!(
+        peer.left(),
+        Some(DisconnectReason::ServerNamespaceDisconnect)
+    );
+    assert!(!peer.was_closed());
+    peer.say(r#"2["room:leave","lobby"]"#);
+    peer.call();
+}
+
+#[test]
+fn a_code_after_which_clients_come_back_ends_the_connection_without_a_word() {
+    let mut peer = Peer::joined();
+
+    peer.disconnect("/", 1012);
+
+    assert_eq!(peer.sent(), [""; 0]);
+    assert!(peer.was_closed());
+}
+
+#[test]
+fn grants_of_one_namespace_change_for_it_alone() {
+    let mut peer = Peer::joined();
+    let none = Arc::new(Grants::default());
+
+    let elsewhere = Namespace::parse("/chat").unwrap();
+    peer.session.handle_grants(&elsewhere, &none);
+    peer.say(r#"21["typing:start","lobby"]"#);
+    peer.call();
+    peer.session.handle_grants(&Namespace::default(), &none);
+    peer.say(r#"22["typing:start","lobby"]"#);
+
+    assert!(peer.calls().is_empty());
+    assert!(peer.sent()[0].contains("FORBIDDEN"));
+}
+
 struct Peer {
     session: Session,
     out: Vec<Output>,
@@ -297,6 +343,18 @@ impl Peer {
     fn say(&mut self, text: &str) {
         let text = Bytes::copy_from_slice(text.as_bytes());
         self.session.handle_text(text, self.now, &mut self.out);
+    }
+
+    fn disconnect(&mut self, namespace: &str, code: u16) {
+        let namespace = Namespace::parse(namespace).expect("a namespace");
+        let reason = "for a test".into();
+        self.session.handle_disconnect(
+            &namespace,
+            CloseCode(code),
+            reason,
+            self.now,
+            &mut self.out,
+        );
     }
 
     fn pass(&mut self, pause: Duration) {

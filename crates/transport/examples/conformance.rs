@@ -155,6 +155,10 @@ impl App for Conformance {
 
     fn closed(self: &Arc<Self>, _: Client, _: &Closed, _: Now) {}
 
+    fn is_revoked(&self, _: &Client) -> bool {
+        false
+    }
+
     fn received(&self, _: usize) {}
 
     fn sent(&self, _: usize) {}

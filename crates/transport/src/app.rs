@@ -81,6 +81,9 @@ pub trait App: Send + Sync + 'static {
     /// A client's connection is over, or is about to be: the last thing that is said of it.
     fn closed(self: &Arc<Self>, client: Client, closed: &Closed, now: Now);
 
+    /// Whether the token or the user behind a client was revoked; asked after [`Notice::Recheck`](nuncio_hub::Notice::Recheck).
+    fn is_revoked(&self, client: &Client) -> bool;
+
     /// A message came in.
     fn received(&self, bytes: usize);
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use nuncio_hub::{Notice, Pushed};
-use nuncio_model::{CloseCode, Now, Request};
+use nuncio_model::{CloseCode, Grants, Now, Request};
 use nuncio_session::{Output, Session, Settings};
 use nuncio_websocket::{
     Connection, Event, FrameError, Inflater, Mask, State, encode_ping, encode_pong,
@@ -323,8 +323,34 @@ impl<A: App, I: Io> Driver<A, I> {
                     room,
                     code,
                 } => self.session.handle_removed(room, code, outputs),
-                Notice::Regranted(identity) => self.session.regrant(*identity, now),
+                Notice::Regranted {
+                    namespace: _,
+                    grants,
+                } => self.regrant(grants),
+                Notice::Disconnect {
+                    namespace: _,
+                    code,
+                    reason,
+                } => self.session.handle_close(code, reason, outputs),
+                Notice::Recheck => self.recheck(outputs),
             }
+        }
+    }
+
+    /// A parked session keeps its new grants, so the client's standing has them too.
+    fn regrant(&mut self, grants: Arc<Grants>) {
+        let client = self.client.as_mut();
+        if let Some(standing) = client.and_then(|client| client.about.standing.as_mut()) {
+            standing.grants = grants.clone();
+            self.session.handle_grants(grants);
+        }
+    }
+
+    fn recheck(&mut self, outputs: &mut Vec<Output>) {
+        let client = self.client.as_ref();
+        if client.is_some_and(|client| self.shared.app.is_revoked(client)) {
+            self.session
+                .handle_close(CloseCode::REVOKED, "Revoked", outputs);
         }
     }
 

@@ -225,3 +225,43 @@ fn a_room_with_history_goes_on_where_it_was() {
 
     assert_eq!((after.position, after.recovered), (before, true));
 }
+
+#[test]
+fn a_room_that_the_server_joins_is_announced_once_and_before_what_is_said_there() {
+    let hall = Hall::open();
+    let ann = hall.enter("ann");
+    let before = hall.publish("lobby", 1).position;
+    hall.door.close();
+
+    for _ in 0..2 {
+        let rooms = vec![hall.key("lobby").room];
+        hall.node.bring(&ann, rooms, 100, hall.now, drop);
+        hall.door.open();
+    }
+    hall.publish("lobby", 2);
+
+    let lines = hall.read(&ann);
+    let position = format!("position lobby {} 1 true joined", before.epoch);
+    assert_eq!(lines[0], position);
+    assert_eq!(contents(&lines), ["2"], "{lines:?}");
+    assert_eq!(lines.len(), 2, "{lines:?}");
+}
+
+#[test]
+fn a_room_that_the_server_cannot_join_holds_nothing_back() {
+    let hall = Hall::open();
+    let ann = hall.enter("ann");
+    hall.join(&ann, "a");
+    hall.read(&ann);
+
+    hall.node
+        .bring(&ann, vec![hall.key("b").room], 1, hall.now, |outcome| {
+            assert_eq!(
+                outcome[0].as_ref().unwrap_err().1.code,
+                ErrorCode::RoomLimit
+            );
+        });
+    hall.publish("a", 1);
+
+    assert_eq!(contents(&hall.read(&ann)), ["1"]);
+}

@@ -76,11 +76,15 @@ impl Revocations {
 
     /// Whether what an identity stands on is revoked.
     pub fn is_revoked(&self, identity: &Identity) -> bool {
+        self.hit(&identity.user, identity.iat, identity.token_id.as_deref())
+    }
+
+    /// Whether a token with this `sub`, `iat` and `jti` is revoked.
+    pub fn hit(&self, user: &UserId, iat: Option<u64>, token_id: Option<&str>) -> bool {
         let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
         let is_token = |id: &str| entries.tokens.contains_key(id);
-        let is_user = |user: &RevokedUser| identity.iat.is_none_or(|iat| iat < user.issued_before);
-        identity.token_id.as_deref().is_some_and(is_token)
-            || entries.users.get(&identity.user).is_some_and(is_user)
+        let is_user = |user: &RevokedUser| iat.is_none_or(|iat| iat < user.issued_before);
+        token_id.is_some_and(is_token) || entries.users.get(user).is_some_and(is_user)
     }
 }
 

@@ -1,6 +1,8 @@
 //! Nothing is granted that is not written: `FORBIDDEN` names the room and the missing right.
 
-use nuncio_model::Right;
+use std::sync::Arc;
+
+use nuncio_model::{Grants, Right};
 use serde_json::json;
 
 use crate::client::{Client, sent};
@@ -86,6 +88,21 @@ fn a_refusal_without_an_id_is_a_message_of_its_own() {
             json!({"type": "error", "code": "FORBIDDEN", "message": message})
         )]
     );
+}
+
+#[test]
+fn other_grants_hold_at_once_and_leave_the_end_of_the_token_as_it_was() {
+    let mut client = Client::authenticated();
+    client.asks(r#"{"type":"typing:start","roomId":"chat:a"}"#);
+
+    client.drive(|session, _| {
+        let before = session.poll_timeout();
+        session.handle_grants(Arc::new(Grants::default()));
+        assert_eq!(session.poll_timeout(), before);
+    });
+
+    let seen = client.says(r#"{"type":"typing:start","roomId":"chat:a","id":1}"#);
+    assert_eq!(seen, [forbidden("chat:a", "typing")]);
 }
 
 fn forbidden(room: &str, right: &str) -> crate::client::Seen {

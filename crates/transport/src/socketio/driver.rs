@@ -128,8 +128,12 @@ impl<A: App> Driver<A> {
                 self.shared.app.overflowed();
             }
             match &mut self.talk {
-                Talk::Session(session) => match notice {
-                    Notice::Retry { call, request } => {
+                Talk::Session(session) => {
+                    for notice in self.seats.handle_notice(notice) {
+                        let Notice::Retry { call, request } = notice else {
+                            tell(session, notice, outputs, now);
+                            continue;
+                        };
                         let member = session.member_of(call);
                         let answer =
                             member.and_then(|member| self.seats.call(member, call, request, now));
@@ -137,17 +141,19 @@ impl<A: App> Driver<A> {
                             session.complete_pending(call, result, now, outputs);
                         }
                     }
-                    notice => tell(session, notice, outputs, now),
-                },
+                }
                 Talk::Echo => match notice {
                     Notice::Drain { .. } => self.close(Some(CloseCode::RESTART), now),
-                    Notice::Close { code, .. } => self.close(Some(code), now),
+                    Notice::Close { code, .. } | Notice::Disconnect { code, .. } => {
+                        self.close(Some(code), now);
+                    }
                     Notice::Overflow => self.close(Some(CloseCode::TRY_AGAIN), now),
                     Notice::Completed { .. }
                     | Notice::Retry { .. }
                     | Notice::TakenOver
                     | Notice::Removed { .. }
-                    | Notice::Regranted(_) => {}
+                    | Notice::Regranted { .. }
+                    | Notice::Recheck => {}
                 },
             }
             self.apply(outputs, now);
@@ -419,7 +425,14 @@ fn tell(session: &mut Session, notice: Notice, outputs: &mut Vec<Output>, now: N
             room,
             code,
         } => session.handle_removed(&namespace, room, code, now, outputs),
-        Notice::Regranted(identity) => session.regrant(&identity, now),
+        Notice::Regranted { namespace, grants } => session.handle_grants(&namespace, &grants),
+        Notice::Disconnect {
+            namespace,
+            code,
+            reason,
+        } => session.handle_disconnect(&namespace, code, reason, now, outputs),
+        // The seats know whose tokens are revoked, and have made it a disconnect for each.
+        Notice::Recheck => {}
         // Only sessions with a resume token are taken over, and who is told to ask again has been told by now.
         Notice::Retry { .. } | Notice::TakenOver => {}
     }

@@ -4,9 +4,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use nuncio_model::{CloseCode, Namespace, Now, Outcome, Refusal, Request};
+use nuncio_hub::Notice;
+use nuncio_model::{CloseCode, Grants, Namespace, Now, Outcome, Refusal, Request};
 use nuncio_socketio::server::DisconnectReason;
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
 use crate::app::{About, App, Client, Closed, ClosedBy};
 use crate::driver::Shared;
@@ -27,6 +28,8 @@ pub(super) struct Seats<A: App> {
 struct Seat {
     /// The session's number for it; 0 while it is nobody's.
     member: u32,
+    /// With what the server ended it, once it has.
+    ended: Option<CloseCode>,
     client: Client,
 }
 
@@ -81,7 +84,11 @@ impl<A: App> Seats<A> {
             }),
         };
         self.shared.app.opened(&client);
-        self.seats.push(Seat { member, client });
+        self.seats.push(Seat {
+            member,
+            ended: None,
+            client,
+        });
     }
 
     /// Has the server do what the client in this place asks.
@@ -95,6 +102,60 @@ impl<A: App> Seats<A> {
         let mut seats = self.seats.iter_mut();
         let seat = seats.find(|seat| seat.member == member)?;
         self.shared.app.call(&mut seat.client, number, request, now)
+    }
+
+    /// Takes what a notice says of the clients themselves, and returns what their session is to be told.
+    pub(super) fn handle_notice(&mut self, notice: Notice) -> SmallVec<[Notice; 1]> {
+        match &notice {
+            Notice::Regranted { namespace, grants } => self.regrant(namespace, grants),
+            Notice::Disconnect {
+                namespace, code, ..
+            } => self.note_end(namespace, *code),
+            Notice::Recheck => return self.revoked(),
+            Notice::Completed { .. }
+            | Notice::Retry { .. }
+            | Notice::Close { .. }
+            | Notice::Drain { .. }
+            | Notice::TakenOver
+            | Notice::Overflow
+            | Notice::Removed { .. } => {}
+        }
+        smallvec![notice]
+    }
+
+    fn regrant(&mut self, namespace: &Namespace, grants: &Arc<Grants>) {
+        for seat in self.seats_in(namespace) {
+            if let Some(standing) = &mut seat.client.about.standing {
+                standing.grants = grants.clone();
+            }
+        }
+    }
+
+    fn note_end(&mut self, namespace: &Namespace, code: CloseCode) {
+        for seat in self.seats_in(namespace) {
+            seat.ended = Some(code);
+        }
+    }
+
+    fn seats_in<'a>(&'a mut self, namespace: &'a Namespace) -> impl Iterator<Item = &'a mut Seat> {
+        let seats = self.seats.iter_mut();
+        seats.filter(|seat| seat.client.namespace == *namespace)
+    }
+
+    /// A disconnect for each client whose token was revoked.
+    fn revoked(&mut self) -> SmallVec<[Notice; 1]> {
+        let mut notices = SmallVec::new();
+        for seat in &mut self.seats {
+            if self.shared.app.is_revoked(&seat.client) {
+                seat.ended = Some(CloseCode::REVOKED);
+                notices.push(Notice::Disconnect {
+                    namespace: seat.client.namespace.clone(),
+                    code: CloseCode::REVOKED,
+                    reason: "Revoked".into(),
+                });
+            }
+        }
+        notices
     }
 
     /// The client left a place.
@@ -120,7 +181,10 @@ impl<A: App> Seats<A> {
     }
 
     fn tell(&self, seat: Seat, reason: DisconnectReason, now: Now) {
-        let (by, code) = self.closed_by(reason);
+        let (by, code) = match seat.ended {
+            Some(code) => (ClosedBy::Server, code),
+            None => self.closed_by(reason),
+        };
         let since = seat.client.about.since;
         let closed = Closed {
             code,
