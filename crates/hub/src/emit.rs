@@ -9,7 +9,7 @@ use nuncio_model::{Emit, Namespace, Push, RoomName, SocketId, Target, Volatility
 use smallvec::SmallVec;
 
 use crate::broker::RoomKey;
-use crate::encode::{EncoderId, Message};
+use crate::encode::{Message, PerEncoder};
 use crate::node::Node;
 use crate::outbox::{Pushed, Sink};
 use crate::socket::Socket;
@@ -108,13 +108,14 @@ impl<S: Sink> Node<S> {
         give: impl Fn(&Socket<S>, Bytes) -> Pushed,
     ) -> u32 {
         self.rooms.settle_all();
-        let mut frames: [Option<Bytes>; EncoderId::COUNT] = [const { None }; EncoderId::COUNT];
+        let mut frames = PerEncoder::new();
         let mut taken = 0;
         for socket in sockets {
-            let frame = frames[socket.encoder.0 as usize].get_or_insert_with(|| {
+            let encoder = socket.encoder.get();
+            let frame: &mut Bytes = frames.entry(encoder, || {
                 self.rooms
                     .encode()
-                    .encode(socket.encoder, Message::Push(&socket.namespace, push))
+                    .encode(encoder, Message::Push(&socket.namespace, push))
             });
             match give(socket, frame.clone()) {
                 Pushed::Due => {

@@ -109,7 +109,7 @@ impl<S: Sink> Node<S> {
             reason: PositionReason::Joined,
         };
         let message = Message::Push(&socket.namespace, &push);
-        let frame = self.rooms.encode().encode(socket.encoder, message);
+        let frame = self.rooms.encode().encode(socket.encoder.get(), message);
         if socket.outbox.push_own(frame) == Pushed::Due {
             self.rooms.flushers().add(socket.outbox.clone());
         }

@@ -47,4 +47,4 @@ pub use policy::{Durability, Policies, RoomPolicy};
 pub use random::Random;
 pub use rooms::{Counters, Rooms};
 pub use shard::Shards;
-pub use socket::{Member, Memberships, Socket};
+pub use socket::{CurrentEncoder, Member, Memberships, Socket};

@@ -11,7 +11,7 @@ use nuncio_model::{
 };
 use smallvec::SmallVec;
 
-use crate::encode::{Encode, EncoderId, Message};
+use crate::encode::{Encode, EncoderId, Message, PerEncoder};
 use crate::outbox::{Outbox, Pushed};
 
 /// Members, pending messages and users of a room. Locked by its shard.
@@ -21,7 +21,7 @@ pub(crate) struct Room<S> {
     slots: Vec<Option<Slot<S>>>,
     free: Vec<u32>,
     /// Members by encoder, so that a flush knows what to encode.
-    encoders: [u32; EncoderId::COUNT],
+    encoders: PerEncoder<u32>,
     pending: Vec<Pending>,
     users: BTreeMap<UserId, u32>,
     typists: Vec<Typist>,
@@ -67,16 +67,16 @@ pub(crate) struct Settled {
 struct Run {
     messages: u64,
     except: SmallVec<[SocketId; 1]>,
-    frames: [Option<Bytes>; EncoderId::COUNT],
+    frames: PerEncoder<Bytes>,
 }
 
 impl<S: crate::outbox::Sink> Room<S> {
-    pub(crate) const fn new(position: Position) -> Self {
+    pub(crate) fn new(position: Position) -> Self {
         Self {
             position,
             slots: Vec::new(),
             free: Vec::new(),
-            encoders: [0; EncoderId::COUNT],
+            encoders: PerEncoder::new(),
             pending: Vec::new(),
             users: BTreeMap::new(),
             typists: Vec::new(),
@@ -114,7 +114,7 @@ impl<S: crate::outbox::Sink> Room<S> {
                 if run.except.contains(&slot.socket) {
                     continue;
                 }
-                let Some(frame) = &run.frames[slot.encoder.0 as usize] else {
+                let Some(frame) = run.frames.get(slot.encoder) else {
                     continue;
                 };
                 settled.deliveries += run.messages;
@@ -142,12 +142,10 @@ impl<S: crate::outbox::Sink> Room<S> {
             let same = |other: &&Pending| other.except == pending[start].except;
             let len = pending[start..].iter().take_while(same).count();
             let messages = &pending[start..start + len];
-            let mut frames = [const { None }; EncoderId::COUNT];
-            for (index, frame) in frames.iter_mut().enumerate() {
-                if self.encoders[index] > 0 {
-                    *frame = Some(join(namespace, messages, encode, EncoderId(index as u8)));
-                    settled.encodes += len as u64;
-                }
+            let mut frames = PerEncoder::new();
+            for (encoder, _) in self.encoders.iter() {
+                frames.insert(*encoder, join(namespace, messages, encode, *encoder));
+                settled.encodes += len as u64;
             }
             runs.push(Run {
                 messages: len as u64,
@@ -167,7 +165,7 @@ impl<S: crate::outbox::Sink> Room<S> {
         encoder: EncoderId,
     ) -> u32 {
         debug_assert!(self.pending.is_empty(), "settle first");
-        self.encoders[encoder.0 as usize] += 1;
+        *self.encoders.entry(encoder, || 0) += 1;
         let slot = Some(Slot {
             outbox,
             socket,
@@ -190,11 +188,29 @@ impl<S: crate::outbox::Sink> Room<S> {
         let Some(slot) = self.slots.get_mut(index as usize).and_then(Option::take) else {
             return;
         };
-        self.encoders[slot.encoder.0 as usize] -= 1;
+        self.uncount(slot.encoder);
         self.free.push(index);
         if self.members() == 0 {
             self.slots = Vec::new();
             self.free = Vec::new();
+        }
+    }
+
+    /// Writes to the member in a slot in another way from here on.
+    pub(crate) fn reencode(&mut self, index: u32, encoder: EncoderId) {
+        let Some(Some(slot)) = self.slots.get_mut(index as usize) else {
+            return;
+        };
+        let former = std::mem::replace(&mut slot.encoder, encoder);
+        self.uncount(former);
+        *self.encoders.entry(encoder, || 0) += 1;
+    }
+
+    fn uncount(&mut self, encoder: EncoderId) {
+        let members = self.encoders.entry(encoder, || 1);
+        *members -= 1;
+        if *members == 0 {
+            self.encoders.remove(encoder);
         }
     }
 

@@ -21,6 +21,7 @@ use crate::shard::Shards;
 use crate::socket::{Member, Socket};
 
 mod deliver;
+mod reencode;
 
 /// Messages that may wait in a room before a publisher hands them over itself instead of leaving it to the flush.
 const PENDING_MAX: usize = 1024;
@@ -248,7 +249,7 @@ impl<S: Sink> Rooms<S> {
         self.settle_room(key, room);
         room.position = position;
         let was_empty = room.is_empty();
-        let slot = room.add(socket.outbox.clone(), socket.id, socket.encoder);
+        let slot = room.add(socket.outbox.clone(), socket.id, socket.encoder.get());
         if !socket.rooms.add(name, slot) {
             room.remove(slot);
             if room.is_empty() {

@@ -1,6 +1,7 @@
 //! A socket: one client in one namespace, the hub's member.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use nuncio_model::{Namespace, RoomName, SocketId, UserId};
 use parking_lot::Mutex;
@@ -18,7 +19,7 @@ pub struct Socket<S> {
     /// Where its rooms are.
     pub namespace: Namespace,
     /// How it is written to.
-    pub encoder: EncoderId,
+    pub encoder: CurrentEncoder,
     /// The secret by which its session is resumed; a resumed session has another.
     pub secret: [u8; 16],
     /// The way to the client.
@@ -34,6 +35,28 @@ pub struct Member<'a> {
     pub socket: SocketId,
     /// Who it is.
     pub user: &'a UserId,
+}
+
+/// How a socket is written to. It changes when its client moves to a transport that compresses, by
+/// [`Rooms::reencode`](crate::Rooms::reencode).
+#[derive(Debug)]
+pub struct CurrentEncoder(AtomicU8);
+
+impl CurrentEncoder {
+    /// The encoder at this moment.
+    pub fn get(&self) -> EncoderId {
+        EncoderId(self.0.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn set(&self, encoder: EncoderId) {
+        self.0.store(encoder.0, Ordering::Release);
+    }
+}
+
+impl From<EncoderId> for CurrentEncoder {
+    fn from(encoder: EncoderId) -> Self {
+        Self(AtomicU8::new(encoder.0))
+    }
 }
 
 /// The rooms of one socket: none at first. Locked after a room's shard, never before.
@@ -131,6 +154,18 @@ impl Memberships {
             State::Closed => State::Closed,
         };
         !matches!(*state, State::Closed)
+    }
+
+    /// The slot in a room.
+    pub(crate) fn slot(&self, room: &RoomName) -> Option<u32> {
+        match &*self.0.lock() {
+            State::None | State::Closed => None,
+            State::One { room: only, slot } => (only == room).then_some(*slot),
+            State::Many(rooms) => rooms
+                .iter()
+                .find(|membership| membership.room == *room)
+                .map(|membership| membership.slot),
+        }
     }
 
     /// Takes one room out and says which slot it had.

@@ -13,8 +13,8 @@ use nuncio_model::{
     CloseCode, ErrorCode, Namespace, Now, Outcome, Refusal, Request, ResumeToken, Secret, SocketId,
 };
 use nuncio_transport::{
-    Admission, AllowedOrigin, App, Body, Client, Closed, ClosedBy, Credentials, Node, Outbox,
-    RequestBody, SOCKETIO, Visitor, clock, text,
+    Admission, AllowedOrigin, App, Body, Client, Closed, ClosedBy, Credentials, Form, Node, Outbox,
+    RequestBody, Visitor, clock, text,
 };
 use parking_lot::Mutex;
 
@@ -130,7 +130,7 @@ impl App for Nuncio {
             .dec();
         let waiter = self.parking.waiter(id);
         // Socket.IO clients know no resume token: nobody would come for their sessions.
-        let may_come_back = closed.is_resumable() && encoder != SOCKETIO;
+        let may_come_back = closed.is_resumable() && Form::of(encoder).is_none();
         if waiter.is_none() && !may_come_back {
             // A page that is reloaded closes like one that is left: its user is still there for the grace, the session is not.
             let end = match closed.code {
@@ -359,7 +359,7 @@ pub(crate) fn query(request: &Parts, name: &str) -> Option<String> {
 
 /// How metrics call the transport of clients with this encoder.
 pub(crate) fn transport(encoder: EncoderId) -> &'static str {
-    if encoder == SOCKETIO {
+    if Form::of(encoder).is_some() {
         "socketio"
     } else {
         "websocket"

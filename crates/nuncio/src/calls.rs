@@ -114,7 +114,7 @@ impl Nuncio {
             id: client.id,
             user: user.clone(),
             namespace: client.namespace.clone(),
-            encoder: client.encoder,
+            encoder: client.encoder.into(),
             secret: random::bytes(),
             outbox: client.outbox.clone(),
             rooms: Memberships::default(),

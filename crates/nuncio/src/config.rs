@@ -12,6 +12,7 @@ mod secret;
 mod section;
 mod sections;
 mod setting;
+mod socketio;
 mod source;
 mod suggest;
 
@@ -27,10 +28,11 @@ pub use secret::Secret;
 pub use section::Key;
 pub use sections::{
     AuthConfig, DeflateConfig, GrantsConfig, HeartbeatConfig, HistoryConfig, LimitsConfig,
-    LogConfig, LogFormat, MetricsConfig, PresenceConfig, RoomRules, ServerConfig, SocketIoConfig,
-    StoreConfig, TlsConfig,
+    LogConfig, LogFormat, MetricsConfig, PresenceConfig, RoomRules, ServerConfig, StoreConfig,
+    TlsConfig,
 };
 pub use setting::{ByteSize, Wrong, parse_duration};
+pub use socketio::SocketIoConfig;
 pub use source::Sources;
 
 pub(crate) use setting::{Setting, text_settings};

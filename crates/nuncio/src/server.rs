@@ -94,6 +94,7 @@ impl Server {
         let metrics = Arc::new(Metrics::new());
         let encoders = Arc::new(Encoders {
             deflate_threshold: config.config.deflate.threshold.0,
+            socketio_deflate_threshold: config.config.socketio.deflate_threshold.0,
         });
         let policies = Arc::new(policies(&config));
         let rooms = Arc::new(Rooms::new(

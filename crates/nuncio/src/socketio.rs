@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use nuncio_model::{ErrorCode, Identity, Now, Refusal, Secret};
-use nuncio_transport::{Purpose, SocketIo, SocketIoOptions};
+use nuncio_transport::{DeflateConfig, Protocols, Purpose, SocketIo, SocketIoOptions};
 
 use crate::app::Nuncio;
 use crate::config::CheckedConfig;
@@ -24,6 +24,13 @@ pub(crate) fn endpoint(config: &CheckedConfig) -> Option<Arc<SocketIo>> {
             .connection
             .outbox_bytes_max
             .max(OUTBOX_PAYLOADS * payload_bytes_max),
+        protocols: if section.allow_eio3 {
+            Protocols::V3AndV4
+        } else {
+            Protocols::V4
+        },
+        parser: section.parser,
+        deflate: section.deflate.then(DeflateConfig::default),
     };
     section.enabled.then(|| Arc::new(SocketIo::new(options)))
 }

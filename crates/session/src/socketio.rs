@@ -11,7 +11,7 @@ use nuncio_model::{
 };
 use nuncio_protocol::JoinForm;
 use nuncio_socketio::server::{Config, Connection, DisconnectReason, Output as Said};
-use nuncio_socketio::{Encoded, Event, Protocol};
+use nuncio_socketio::{Encoded, Event, Parser, Protocol};
 use smallvec::SmallVec;
 
 use crate::budget::{Broke, Budget, Cost};
@@ -123,7 +123,7 @@ impl Session {
         now: Now,
         out: &mut Vec<Output>,
     ) {
-        let push = push(namespace, &Push::Removed { room, code });
+        let push = push(self.parser(), namespace, &Push::Removed { room, code });
         self.connection.send(push);
         self.drain(now, out);
     }
@@ -222,6 +222,7 @@ impl Session {
     /// Does what is due at `now`.
     pub fn handle_timeout(&mut self, now: Now, out: &mut Vec<Output>) {
         self.connection.handle_timeout(now.instant);
+        let parser = self.parser();
         let mut ended = SmallVec::<[nuncio_socketio::Namespace; 1]>::new();
         for member in &mut self.members {
             let Standing::Open { expiry, .. } = &mut member.standing else {
@@ -230,7 +231,7 @@ impl Session {
             match expiry.handle_timeout(now) {
                 Some(Expires::Soon(exp)) => {
                     let warning = Push::Expiring { exp };
-                    let warning = push(member.namespace.as_str(), &warning);
+                    let warning = push(parser, member.namespace.as_str(), &warning);
                     self.connection.send(warning);
                 }
                 Some(Expires::Now) => ended.push(member.namespace.clone()),
@@ -239,7 +240,8 @@ impl Session {
         }
         for namespace in ended {
             let refusal = Refusal::new(ErrorCode::NotAuthenticated, "Token expired");
-            self.connection.send(encode::error(&namespace, &refusal));
+            let told = encode::error(parser, &namespace, &refusal);
+            self.connection.send(told);
             self.connection.disconnect(&namespace);
         }
         self.drain(now, out);
@@ -260,6 +262,11 @@ impl Session {
     /// Whether so many calls wait for their outcome that no more should be read.
     pub fn is_saturated(&self) -> bool {
         self.pending.len() >= self.settings.connection.calls_max
+    }
+
+    /// The parser its client uses; the default one until its first packet has told.
+    pub fn parser(&self) -> Parser {
+        self.connection.parser()
     }
 
     /// Carries out what the packets say. Everything that is sent goes through the connection, so that it keeps its order.
@@ -421,8 +428,8 @@ impl Session {
         out: &mut Vec<Output>,
     ) {
         let encoded = match id {
-            Some(id) => encode::refused(namespace, id, refusal),
-            None => encode::error(namespace, refusal),
+            Some(id) => encode::refused(self.parser(), namespace, id, refusal),
+            None => encode::error(self.parser(), namespace, refusal),
         };
         out.push(Output::Refused(refusal.code));
         self.send(encoded);

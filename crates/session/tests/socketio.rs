@@ -16,8 +16,8 @@ use nuncio_model::{
 };
 use nuncio_session::socketio::{Output, Session, push};
 use nuncio_session::{Call, Settings};
-use nuncio_socketio::Protocol;
 use nuncio_socketio::server::DisconnectReason;
+use nuncio_socketio::{Parser, Protocol};
 
 #[test]
 fn a_client_joins_by_the_token_of_its_auth() {
@@ -227,7 +227,10 @@ fn an_event_cannot_pass_for_a_message_of_the_server() {
             author: None,
             ts: 0,
         };
-        let text = push("/", &event).text().unwrap().to_owned();
+        let text = push(Parser::Default, "/", &event)
+            .text()
+            .unwrap()
+            .to_owned();
         assert_eq!(text, format!(r#"2["event:{name}",{{"userId":"admin"}}]"#));
     }
 }

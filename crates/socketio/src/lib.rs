@@ -79,5 +79,5 @@ pub use decode::{DecodeError, Decoder};
 pub use encode::{Encoded, Frame};
 pub use limits::Limits;
 pub use namespace::Namespace;
-pub use packet::{Body, Packet, Parser, Protocol};
+pub use packet::{Body, Packet, Parser, ParserRule, Protocol};
 pub use payload::{Event, Payload};

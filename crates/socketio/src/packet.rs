@@ -48,7 +48,7 @@ pub enum Protocol {
     V5,
 }
 
-/// How packets are encoded. Both sides must be told the same.
+/// How packets are encoded. Both sides must use the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Parser {
     /// Text, with binary data in messages of their own.
@@ -56,4 +56,14 @@ pub enum Parser {
     Default,
     /// `socket.io-msgpack-parser`: one binary message a packet.
     MessagePack,
+}
+
+/// Which parser a server expects of a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ParserRule {
+    /// Every client this one, as the reference's `parser` option says.
+    Only(Parser),
+    /// The one of its first packet: a client with the MessagePack parser begins with a binary message, one with the default parser never does. A v4
+    /// client is spoken to before it says anything, and is taken to use the default parser.
+    AsClient,
 }

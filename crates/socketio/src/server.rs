@@ -14,7 +14,7 @@ use crate::decode::{DecodeError, Decoder};
 use crate::encode::{self, Encoded};
 use crate::limits::Limits;
 use crate::namespace::Namespace;
-use crate::packet::{Body, Packet, Parser, Protocol};
+use crate::packet::{Body, Packet, Parser, ParserRule, Protocol};
 use crate::payload::{Payload, put_string};
 use crate::query;
 
@@ -26,8 +26,8 @@ pub use output::{DisconnectReason, NotAsked, Output, Refusal};
 pub struct Config {
     /// Time a client has to join its first namespace. Default 45 s; then the connection is closed.
     pub connect_timeout: Duration,
-    /// How packets are encoded. Default: the text parser.
-    pub parser: Parser,
+    /// How packets are encoded. Default: the default parser, for every client.
+    pub parser: ParserRule,
     /// Bounds on what a client may send.
     pub limits: Limits,
 }
@@ -51,6 +51,8 @@ pub struct Connection {
     decoder: Decoder,
     acks: Option<Box<Acks>>,
     protocol: Protocol,
+    /// `None` until the client's first packet.
+    parser: Option<Parser>,
     state: State,
 }
 
@@ -86,6 +88,11 @@ impl Connection {
     pub fn new(now: Instant, config: Arc<Config>, protocol: Protocol) -> Self {
         let mut connection = Self {
             connect_by: Some(now + config.connect_timeout),
+            parser: match (config.parser, protocol) {
+                (ParserRule::Only(parser), _) => Some(parser),
+                (ParserRule::AsClient, Protocol::V4) => Some(Parser::Default),
+                (ParserRule::AsClient, Protocol::V5) => None,
+            },
             config,
             outputs: VecDeque::new(),
             slots: SmallVec::new(),
@@ -103,10 +110,9 @@ impl Connection {
     /// A text message from Engine.IO, without its type digit.
     pub fn handle_text(&mut self, now: Instant, text: Bytes) {
         if self.state == State::Open {
-            let config = &self.config;
-            let decoded = self
-                .decoder
-                .decode_text(now, text, config.parser, &config.limits);
+            let parser = *self.parser.get_or_insert(Parser::Default);
+            let limits = &self.config.limits;
+            let decoded = self.decoder.decode_text(now, text, parser, limits);
             self.handle_decoded(decoded);
         }
     }
@@ -114,10 +120,9 @@ impl Connection {
     /// A binary message from Engine.IO.
     pub fn handle_binary(&mut self, bytes: Bytes) {
         if self.state == State::Open {
-            let config = &self.config;
-            let decoded = self
-                .decoder
-                .decode_binary(bytes, config.parser, &config.limits);
+            let parser = *self.parser.get_or_insert(Parser::MessagePack);
+            let limits = &self.config.limits;
+            let decoded = self.decoder.decode_binary(bytes, parser, limits);
             self.handle_decoded(decoded);
         }
     }
@@ -192,10 +197,8 @@ impl Connection {
     pub fn disconnect(&mut self, namespace: &Namespace) {
         if let Some(slot) = self.position(namespace, Stage::Joined) {
             self.slots[slot].stage = Stage::Left;
-            self.outputs.push_back(Output::Send(encode::disconnect(
-                self.config.parser,
-                namespace,
-            )));
+            let encoded = encode::disconnect(self.parser(), namespace);
+            self.outputs.push_back(Output::Send(encoded));
             self.leave(
                 namespace.clone(),
                 DisconnectReason::ServerNamespaceDisconnect,
@@ -270,6 +273,11 @@ impl Connection {
     /// The protocol the client speaks.
     pub fn protocol(&self) -> Protocol {
         self.protocol
+    }
+
+    /// The parser the client uses; the default one as long as that is not known.
+    pub fn parser(&self) -> Parser {
+        self.parser.unwrap_or_default()
     }
 
     fn handle_decoded(&mut self, decoded: Result<Option<Packet>, DecodeError>) {
@@ -388,8 +396,8 @@ impl Connection {
     }
 
     fn push(&mut self, packet: Packet) {
-        self.outputs
-            .push_back(Output::Send(packet.encode(self.config.parser)));
+        let encoded = packet.encode(self.parser());
+        self.outputs.push_back(Output::Send(encoded));
     }
 
     fn asked(&self, namespace: &Namespace) -> Option<usize> {
@@ -413,7 +421,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             connect_timeout: Duration::from_secs(45),
-            parser: Parser::Default,
+            parser: ParserRule::Only(Parser::Default),
             limits: Limits::default(),
         }
     }

@@ -1,7 +1,8 @@
-//! The server that the conformance suites of Engine.IO and Socket.IO want to meet, on the transports that nuncio has.
+//! The server that the conformance suites of Engine.IO and Socket.IO want to meet.
 //!
 //! `cargo run -p nuncio-transport --example conformance -- 127.0.0.1:3000`, then run the suites of <https://github.com/socketio/socket.io>,
-//! `docs/engine.io-protocol/v4-test-suite` and `docs/socket.io-protocol/v5-test-suite`.
+//! `docs/engine.io-protocol/v4-test-suite` and `docs/socket.io-protocol/v5-test-suite`. With `eio3` behind the address it also lets in clients of
+//! Engine.IO 3, as `docs/engine.io-protocol/v3-test-suite` wants it and the one for v4 does not.
 
 use std::error::Error;
 use std::net::IpAddr;
@@ -18,7 +19,7 @@ use nuncio_model::{
 use nuncio_session::Settings;
 use nuncio_transport::{
     Admission, AllowedOrigin, App, Body, Client, Closed, Encoders, Endpoints, Front, FrontLimits,
-    Purpose, RequestBody, Rooms, SOCKETIO, Shared, SocketIo, SocketIoOptions, Timers, Visitor,
+    Protocols, Purpose, RequestBody, Rooms, Shared, SocketIo, SocketIoOptions, Timers, Visitor,
     flusher, text,
 };
 use tokio::net::TcpListener;
@@ -33,9 +34,14 @@ struct Conformance {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let address = std::env::args().nth(1);
+    let protocols = match std::env::args().nth(2).as_deref() {
+        Some("eio3") => Protocols::V3AndV4,
+        Some(_) | None => Protocols::V4,
+    };
     let listener = TcpListener::bind(address.as_deref().unwrap_or("127.0.0.1:3000")).await?;
     let encoders = Arc::new(Encoders {
         deflate_threshold: 0,
+        socketio_deflate_threshold: 0,
     });
     let policies = Policies::new(Vec::new(), RoomPolicy::new(Durability::Memory));
     let rooms = Rooms::new(
@@ -75,8 +81,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
             echo: None,
             deflate: None,
             socketio: vec![
-                endpoint("/engine.io/", Purpose::Echo),
-                endpoint("/socket.io/", Purpose::Sessions),
+                endpoint("/engine.io/", Purpose::Echo, protocols),
+                endpoint("/socket.io/", Purpose::Sessions, protocols),
             ],
             subprotocols: &[],
         }),
@@ -88,13 +94,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn endpoint(path: &str, purpose: Purpose) -> Arc<SocketIo> {
+fn endpoint(path: &str, purpose: Purpose, protocols: Protocols) -> Arc<SocketIo> {
     Arc::new(SocketIo::new(SocketIoOptions {
         path: path.to_owned(),
         purpose,
         ping_interval: Duration::from_millis(300),
         ping_timeout: Duration::from_millis(200),
         connect_timeout: Duration::from_secs(1),
+        protocols,
         ..SocketIoOptions::default()
     }))
 }
@@ -210,7 +217,7 @@ impl Conformance {
             ts: now.unix_ms,
         };
         let message = Message::Push(&client.namespace, &push);
-        let item = self.encoders.encode(SOCKETIO, message);
+        let item = self.encoders.encode(client.encoder, message);
         if client.outbox.push(item) == Pushed::Due {
             self.rooms.flushers().add(client.outbox.clone());
         }

@@ -6,21 +6,23 @@ use bytes::Bytes;
 use nuncio_hub::{Encode, EncoderId, Message};
 use nuncio_protocol::encode;
 use nuncio_session::socketio;
+use nuncio_socketio::Encoded;
 use nuncio_websocket::{Compression, DeflateParams, Deflater, Mask, MessageKind, WindowBits};
+
+use crate::socketio::{Form, item};
 
 /// Native JSON in WebSocket text frames.
 pub const NATIVE: EncoderId = EncoderId(0);
 /// The same, deflated with a window of 9 bits; the six after it have one bit more each.
 const NATIVE_DEFLATE: EncoderId = EncoderId(1);
 
-/// Socket.IO packets of the default parser, in WebSocket frames of Engine.IO 4.
-pub const SOCKETIO: EncoderId = EncoderId(8);
-
-/// Writes messages for all kinds of members.
+/// Writes messages for all kinds of members. The encoders 8 to 71 are those of Socket.IO ([`Form`]).
 #[derive(Debug, Clone)]
 pub struct Encoders {
     /// Messages below this many bytes are not compressed: a small JSON gains nothing.
     pub deflate_threshold: usize,
+    /// The same for Socket.IO packets, where the reference says 1,024.
+    pub socketio_deflate_threshold: usize,
 }
 
 thread_local! {
@@ -41,29 +43,41 @@ impl Encoders {
             .0
             .checked_sub(NATIVE_DEFLATE.0)
             .and_then(|bits| WindowBits::new(bits + 9));
-        match window {
-            Some(window) if text.len() >= self.deflate_threshold => {
-                DEFLATER.with_borrow_mut(|deflater| {
-                    nuncio_websocket::encode(
-                        MessageKind::Text,
-                        text,
-                        Compression::Deflate { deflater, window },
-                        Mask::None,
-                    )
-                })
-            }
-            _ => nuncio_websocket::encode(MessageKind::Text, text, Compression::None, Mask::None),
+        let window = window.filter(|_| text.len() >= self.deflate_threshold);
+        compressing(window, |compression| {
+            nuncio_websocket::encode(MessageKind::Text, text, compression, Mask::None)
+        })
+    }
+
+    /// Frames a Socket.IO packet and its attachments, which must not be parted.
+    pub fn socketio(&self, form: Form, packet: Encoded) -> Bytes {
+        item(packet, form, self.socketio_deflate_threshold)
+    }
+}
+
+/// Lends the compressor of this thread, where a window is given.
+pub(crate) fn compressing<T>(
+    window: Option<WindowBits>,
+    write: impl FnOnce(Compression<'_>) -> T,
+) -> T {
+    match window {
+        None => write(Compression::None),
+        Some(window) => {
+            DEFLATER.with_borrow_mut(|deflater| write(Compression::Deflate { deflater, window }))
         }
     }
 }
 
 impl Encode for Encoders {
     fn encode(&self, encoder: EncoderId, message: Message<'_>) -> Bytes {
-        if encoder == SOCKETIO {
-            return crate::socketio::item(match message {
-                Message::Publication(publication) => socketio::publication(publication),
-                Message::Push(namespace, push) => socketio::push(namespace, push),
-            });
+        if let Some(form) = Form::of(encoder) {
+            let packet = match message {
+                Message::Publication(publication) => {
+                    socketio::publication(form.parser, publication)
+                }
+                Message::Push(namespace, push) => socketio::push(form.parser, namespace, push),
+            };
+            return self.socketio(form, packet);
         }
         let text = match message {
             Message::Publication(publication) => encode::publication(publication),

@@ -22,10 +22,11 @@ pub use app::{
     RequestBody, Standing, Visitor,
 };
 pub use driver::Shared;
-pub use encoders::{Encoders, NATIVE, SOCKETIO};
+pub use encoders::{Encoders, NATIVE};
 pub use listener::{Front, FrontLimits};
+pub use nuncio_socketio::{Parser, ParserRule};
 pub use nuncio_websocket::handshake::DeflateConfig;
 pub use service::{Endpoints, Service, boxed, text};
 pub use sink::{Node, Outbox, Rooms, Socket, Wire};
-pub use socketio::{Cut, Purpose, SocketIo, SocketIoOptions};
+pub use socketio::{Cut, Form, Protocols, Purpose, SocketIo, SocketIoOptions};
 pub use timers::Timers;

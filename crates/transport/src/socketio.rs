@@ -5,6 +5,7 @@
 //! once for all Socket.IO clients, and a client that upgrades is the same member as before.
 
 mod driver;
+mod form;
 mod frames;
 mod http;
 mod link;
@@ -18,8 +19,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nuncio_engineio::Config as EngineConfig;
+use nuncio_socketio::ParserRule;
 use nuncio_socketio::server::Config as SocketConfig;
+use nuncio_websocket::handshake::DeflateConfig;
 
+pub use form::Form;
 pub(crate) use frames::item;
 pub use http::Cut;
 
@@ -32,6 +36,7 @@ pub struct SocketIo {
     engine: Arc<EngineConfig>,
     socket: Arc<SocketConfig>,
     purpose: Purpose,
+    deflate: Option<DeflateConfig>,
     outbox_bytes_max: usize,
     table: Table,
 }
@@ -53,6 +58,22 @@ pub struct SocketIoOptions {
     pub payload_bytes_max: usize,
     /// Bytes that may wait for a slow reader, or for the next poll. Default 4,000,000: a few of the largest messages.
     pub outbox_bytes_max: usize,
+    /// Which clients are let in by the protocol they speak. Default: only those of Engine.IO 4, Socket.IO 3.x and 4.x.
+    pub protocols: Protocols,
+    /// How clients encode packets. Default: each as it does with its first packet, where the reference needs to be told.
+    pub parser: ParserRule,
+    /// What is agreed to when the WebSocket of a client offers compression; `None`, the default, declines. The threshold is
+    /// [`Encoders::socketio_deflate_threshold`](crate::Encoders::socketio_deflate_threshold).
+    pub deflate: Option<DeflateConfig>,
+}
+
+/// Which revisions of the protocol are spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocols {
+    /// Engine.IO 4: Socket.IO clients 3.x and 4.x.
+    V4,
+    /// Engine.IO 3 too: Socket.IO clients 2.x, the reference's `allowEIO3`. They send their credentials with the request that opens the connection.
+    V3AndV4,
 }
 
 impl Default for SocketIoOptions {
@@ -66,6 +87,9 @@ impl Default for SocketIoOptions {
             connect_timeout: socket.connect_timeout,
             payload_bytes_max: engine.payload_bytes_max,
             outbox_bytes_max: 4 * engine.payload_bytes_max,
+            protocols: Protocols::V4,
+            parser: ParserRule::AsClient,
+            deflate: None,
         }
     }
 }
@@ -77,15 +101,18 @@ impl SocketIo {
         engine.ping_interval = options.ping_interval;
         engine.ping_timeout = options.ping_timeout;
         engine.payload_bytes_max = options.payload_bytes_max;
+        engine.protocol_v3 = options.protocols == Protocols::V3AndV4;
         // What waits for a poll waits in the outbox, which has the bound; Engine.IO gets what it can send at once.
         engine.queue_bytes_max = usize::MAX;
         let mut socket = SocketConfig::default();
         socket.connect_timeout = options.connect_timeout;
+        socket.parser = options.parser;
         Self {
             path: options.path,
             engine: Arc::new(engine),
             socket: Arc::new(socket),
             purpose: options.purpose,
+            deflate: options.deflate,
             outbox_bytes_max: options.outbox_bytes_max,
             table: Table::default(),
         }

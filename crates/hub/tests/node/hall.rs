@@ -90,7 +90,7 @@ impl Hall {
             id: SocketId::from_random(id),
             user: name(user),
             namespace: Namespace::default(),
-            encoder: EncoderId(encoder),
+            encoder: EncoderId(encoder).into(),
             secret: [0; 16],
             outbox: Arc::new(Outbox::new(Wire::open(), outbox_bytes_max)),
             rooms: Memberships::default(),

@@ -4,7 +4,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use nuncio_hub::{Deliver, Notice};
+use nuncio_hub::{Deliver, EncoderId, Notice};
 use nuncio_model::{Epoch, Position, Target};
 
 use crate::hall::{Hall, contents, event, rooms};
@@ -48,6 +48,38 @@ fn a_message_is_encoded_once_for_each_encoder_however_many_members_there_are() {
 
     let after = [0, 3, 5].map(|encoder| hall.lines.encodes(encoder));
     assert_eq!(after, [before[0] + 2, before[1] + 2, 0]);
+}
+
+#[test]
+fn a_member_that_is_reencoded_misses_nothing_and_costs_its_new_encoder_only() {
+    let hall = Hall::open();
+    let members = ["ann", "bob"].map(|user| hall.enter(user));
+    for member in &members {
+        hall.join(member, "lobby");
+        hall.join(member, "desk");
+    }
+    hall.flush();
+    members.iter().for_each(|member| drop(hall.read(member)));
+
+    hall.publish("lobby", 1);
+    hall.node.rooms().reencode(&members[0], EncoderId(3));
+    hall.node.rooms().reencode(&members[1], EncoderId(3));
+    let before = [0, 3].map(|encoder| hall.lines.encodes(encoder));
+    hall.publish("desk", 2);
+    hall.flush();
+
+    let after = [0, 3].map(|encoder| hall.lines.encodes(encoder));
+    assert_eq!(
+        after,
+        [before[0], before[1] + 2],
+        "both rooms, nobody is left at 0"
+    );
+    for member in &members {
+        let lines = hall.read(member);
+        let mut heard = contents(&lines);
+        heard.sort();
+        assert_eq!(heard, ["1", "2"]);
+    }
 }
 
 #[test]

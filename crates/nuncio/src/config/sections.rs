@@ -7,7 +7,6 @@ use std::time::Duration;
 use nuncio_model::{
     ConnectionLimits, HistoryLimits, Namespace, Pattern, RateLimits, RoomGrant, RoomLimits,
 };
-use nuncio_transport::SocketIoOptions;
 use toml::Value;
 
 use super::network::Network;
@@ -189,24 +188,6 @@ section! {
         level: String = "info".to_owned(),
         /// `text` for people, `json` for machines.
         format: LogFormat = LogFormat::Text,
-    }
-}
-
-section! {
-    /// The endpoint for Socket.IO clients, 3.x and 4.x.
-    SocketIoConfig in "socketio" {
-        /// Whether it exists.
-        enabled: bool = true,
-        /// Its path; clients know it as their `path` option.
-        path: String = SocketIoOptions::default().path,
-        /// Pause between pings.
-        ping_interval: Duration = SocketIoOptions::default().ping_interval,
-        /// How long a client may take to answer one.
-        ping_timeout: Duration = SocketIoOptions::default().ping_timeout,
-        /// How long a client may take to join its first namespace.
-        connect_timeout: Duration = SocketIoOptions::default().connect_timeout,
-        /// Largest message or POST body accepted; clients are told. `limits.message_bytes` is for native clients only.
-        max_payload: ByteSize = ByteSize(SocketIoOptions::default().payload_bytes_max),
     }
 }
 

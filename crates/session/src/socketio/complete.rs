@@ -169,19 +169,19 @@ impl Session {
             recovered: joined.recovered,
             reason: PositionReason::Joined,
         };
-        self.send(encode::push(namespace.as_str(), &position));
+        self.send(encode::push(self.parser(), namespace.as_str(), &position));
         self.replay(joined);
     }
 
     fn replay(&mut self, joined: &Joined) {
         for publication in &joined.replay {
-            self.send(encode::publication(publication));
+            self.send(encode::publication(self.parser(), publication));
         }
     }
 
     fn reply(&mut self, namespace: &Namespace, id: Option<u64>, reply: &Reply, form: JoinForm) {
         if let Some(id) = id {
-            self.send(encode::reply(namespace, id, reply, form));
+            self.send(encode::reply(self.parser(), namespace, id, reply, form));
         }
     }
 

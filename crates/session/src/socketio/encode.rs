@@ -10,20 +10,25 @@ use nuncio_socketio::payload::RESERVED_EVENTS;
 use nuncio_socketio::{Namespace, Parser, Payload};
 
 /// A message of a room: `message:new`, or the application's event under its own name.
-pub fn publication(publication: &Publication) -> Encoded {
+pub fn publication(parser: Parser, publication: &Publication) -> Encoded {
     let namespace = Namespace::new(&publication.namespace);
     match &publication.body {
-        Body::Chat { .. } => named(&namespace, "message:new", &encode::publication(publication)),
+        Body::Chat { .. } => named(
+            parser,
+            &namespace,
+            "message:new",
+            &encode::publication(publication),
+        ),
         Body::Event {
             name,
             data,
             attachments,
-        } => own_event(&namespace, name, data, attachments),
+        } => own_event(parser, &namespace, name, data, attachments),
     }
 }
 
 /// Everything else: the native message's type is the name, its fields are the one argument.
-pub fn push(namespace: &str, push: &Push) -> Encoded {
+pub fn push(parser: Parser, namespace: &str, push: &Push) -> Encoded {
     let namespace = Namespace::new(namespace);
     let name = match push {
         Push::Event {
@@ -31,7 +36,7 @@ pub fn push(namespace: &str, push: &Push) -> Encoded {
             data,
             attachments,
             ..
-        } => return own_event(&namespace, name, data, attachments),
+        } => return own_event(parser, &namespace, name, data, attachments),
         Push::Private { .. } => "message:private",
         Push::Joined { .. } => "user:joined",
         Push::Left { .. } => "user:left",
@@ -43,12 +48,18 @@ pub fn push(namespace: &str, push: &Push) -> Encoded {
         Push::Reconnect { .. } => "server:reconnect",
         Push::Expiring { .. } => "auth:expiring",
     };
-    named(&namespace, name, &encode::push(push))
+    named(parser, &namespace, name, &encode::push(push))
 }
 
 /// The acknowledgement of a call that succeeded: the native reply's `data` with a `status`. What a handler answers is as it is; an array is the list of
 /// arguments.
-pub(crate) fn reply(namespace: &Namespace, id: u64, reply: &Reply, form: JoinForm) -> Encoded {
+pub(crate) fn reply(
+    parser: Parser,
+    namespace: &Namespace,
+    id: u64,
+    reply: &Reply,
+    form: JoinForm,
+) -> Encoded {
     let args = match reply {
         Reply::Answer { data, attachments } if data.as_str().starts_with('[') => {
             Payload::new(data.as_bytes().clone(), attachments.to_vec())
@@ -71,23 +82,28 @@ pub(crate) fn reply(namespace: &Namespace, id: u64, reply: &Reply, form: JoinFor
             array(&data, Vec::new())
         }
     };
-    ack(Parser::Default, namespace, id, &args)
+    ack(parser, namespace, id, &args)
 }
 
 /// The acknowledgement of a call that was refused: `{status:"error", code, message, …}`.
-pub(crate) fn refused(namespace: &Namespace, id: u64, refusal: &Refusal) -> Encoded {
+pub(crate) fn refused(
+    parser: Parser,
+    namespace: &Namespace,
+    id: u64,
+    refusal: &Refusal,
+) -> Encoded {
     let json = with_status("error", &encode::refusal(refusal));
-    ack(Parser::Default, namespace, id, &array(&json, Vec::new()))
+    ack(parser, namespace, id, &array(&json, Vec::new()))
 }
 
 /// The event `error`: the refusal of what asked for no acknowledgement.
-pub(crate) fn error(namespace: &Namespace, refusal: &Refusal) -> Encoded {
+pub(crate) fn error(parser: Parser, namespace: &Namespace, refusal: &Refusal) -> Encoded {
     let json = encode::refusal(refusal);
-    event(Parser::Default, namespace, None, "error", &json, &[])
+    event(parser, namespace, None, "error", &json, &[])
 }
 
 /// A native message as an event: `{"type":"x","roomId":…}` becomes `"x",{"roomId":…}`.
-fn named(namespace: &Namespace, name: &str, message: &[u8]) -> Encoded {
+fn named(parser: Parser, namespace: &Namespace, name: &str, message: &[u8]) -> Encoded {
     let fields = message
         .iter()
         .position(|&byte| byte == b',')
@@ -95,18 +111,24 @@ fn named(namespace: &Namespace, name: &str, message: &[u8]) -> Encoded {
     let mut argument = BytesMut::with_capacity(fields.len() + 1);
     argument.put_u8(b'{');
     argument.put_slice(fields);
-    event(Parser::Default, namespace, None, name, &argument, &[])
+    event(parser, namespace, None, name, &argument, &[])
 }
 
 /// An application's event: an array is the list of its arguments, anything else its one argument.
-fn own_event(namespace: &Namespace, name: &EventName, data: &Json, binary: &[Bytes]) -> Encoded {
+fn own_event(
+    parser: Parser,
+    namespace: &Namespace,
+    name: &EventName,
+    data: &Json,
+    binary: &[Bytes],
+) -> Encoded {
     let text = data.as_str().trim();
     let args = text
         .strip_prefix('[')
         .and_then(|rest| rest.strip_suffix(']'))
         .unwrap_or(text);
     event(
-        Parser::Default,
+        parser,
         namespace,
         None,
         &sendable(name),

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use nuncio_socketio::client::{CannotJoin, Connection, DisconnectReason, Output};
 use nuncio_socketio::payload::ArrayBuilder;
 use nuncio_socketio::server::{self, Config};
-use nuncio_socketio::{Encoded, Frame, Limits, Namespace, Parser, Protocol, encode};
+use nuncio_socketio::{Encoded, Frame, Limits, Namespace, Parser, ParserRule, Protocol, encode};
 
 use crate::peer::{start, wire};
 
@@ -159,9 +159,17 @@ fn acknowledgements_arrive_or_time_out() {
 
 #[test]
 fn client_and_server_understand_each_other_in_both_parsers() {
-    for parser in [Parser::Default, Parser::MessagePack] {
+    for (parser, rule) in [Parser::Default, Parser::MessagePack]
+        .into_iter()
+        .flat_map(|parser| {
+            [
+                (parser, ParserRule::Only(parser)),
+                (parser, ParserRule::AsClient),
+            ]
+        })
+    {
         let mut config = Config::default();
-        config.parser = parser;
+        config.parser = rule;
         let mut server = server::Connection::new(start(), Arc::new(config), Protocol::V5);
         let mut client = Connection::new(parser, Limits::default());
         let chat = Namespace::new("/chat");

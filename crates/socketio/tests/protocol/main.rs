@@ -3,6 +3,7 @@
 mod client;
 mod decoding;
 mod encoding;
+mod parsers;
 mod peer;
 mod properties;
 mod server_v4;

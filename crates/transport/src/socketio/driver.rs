@@ -1,12 +1,13 @@
 //! Carries one Engine.IO connection, with all that is on it.
 
+mod deadline;
 mod socket;
 
 use std::cell::RefCell;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use nuncio_engineio::server::{Close, CloseReason, Connection, Output as Engine};
@@ -14,6 +15,7 @@ use nuncio_engineio::{Message, Packet, RequestError};
 use nuncio_hub::{Notice, Pushed, Sink as _, Writer};
 use nuncio_model::{CloseCode, Now, RetryRule};
 use nuncio_session::socketio::{Output, Session};
+use nuncio_socketio::Parser;
 use nuncio_socketio::server::DisconnectReason;
 use nuncio_websocket::{Inflater, Mask};
 
@@ -23,7 +25,7 @@ use super::link::{Link, Phase};
 use super::mailbox::{Letter, Mailbox};
 use super::polling::Polling;
 use super::seats::Seats;
-use super::{SocketIo, frames};
+use super::{Form, SocketIo, frames};
 use crate::app::App;
 use crate::clock;
 use crate::driver::Shared;
@@ -83,8 +85,6 @@ const READ_BYTES: usize = 64 * 1024;
 /// Packets in the answer to one poll: with a ping or noop of Engine.IO at most 16, since python-engineio takes a larger payload for an attack and
 /// leaves.
 const POLL_PACKETS_MAX: usize = 15;
-/// Deadlines further away than this are waited for in two steps, since far ones are rounded up.
-const NEAR: Duration = Duration::from_secs(1);
 
 thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch {
@@ -188,9 +188,7 @@ impl<A: App> Driver<A> {
                     self.engine.handle_post_too_large(now.instant, request);
                 }
                 Letter::Aborted(request) => self.engine.handle_aborted(now.instant, request),
-                Letter::WebSocket(stream, early) => {
-                    self.handle_websocket(stream, early, scratch, now);
-                }
+                Letter::WebSocket(opened) => self.handle_websocket(opened, scratch, now),
             }
             self.pump(&mut scratch.outputs, now);
         }
@@ -233,7 +231,11 @@ impl<A: App> Driver<A> {
                 session.handle_binary(bytes, now, outputs);
             }
             (Talk::Echo, message) => {
-                self.push(frames::item_of(&Packet::Message(message).encode()));
+                let Form {
+                    protocol, binary, ..
+                } = self.form();
+                let frame = Packet::Message(message).encode();
+                self.push(frames::item_of(&frame.for_websocket(protocol, binary)));
             }
         }
         self.apply(outputs, now);
@@ -246,9 +248,14 @@ impl<A: App> Driver<A> {
             let output = std::mem::replace(&mut outputs[next], Output::Release);
             next += 1;
             match output {
-                Output::Send(encoded) => self.push(frames::item(encoded)),
+                Output::Send(packet) => {
+                    self.push(self.shared.encoders.socketio(self.form(), packet))
+                }
                 Output::Refused(code) => self.shared.app.refused(code),
-                Output::Arrive { member, namespace } => self.seats.arrive(member, namespace),
+                Output::Arrive { member, namespace } => {
+                    let encoder = self.form().encoder();
+                    self.seats.arrive(member, namespace, encoder);
+                }
                 Output::Call {
                     member,
                     call,
@@ -276,6 +283,23 @@ impl<A: App> Driver<A> {
             }
         }
         outputs.clear();
+    }
+
+    /// How the client is written to at this moment.
+    fn form(&self) -> Form {
+        let deflate = self
+            .link
+            .as_ref()
+            .and_then(|link| link.connection.deflate());
+        Form {
+            protocol: self.engine.protocol(),
+            binary: self.engine.binary_support(),
+            parser: match &self.talk {
+                Talk::Session(session) => session.parser(),
+                Talk::Echo => Parser::Default,
+            },
+            window: deflate.map(|params| params.server_window),
+        }
     }
 
     /// Queues an item for the client, however it is connected.
@@ -346,68 +370,11 @@ impl<A: App> Driver<A> {
     fn move_to_engine(&mut self, packets_max: usize) {
         let polling = self.polling.get_or_insert_default();
         for _ in 0..packets_max {
-            let Some(frame) = polling.next_frame(&self.outbox) else {
+            let Some(frame) = polling.next_frame(&self.outbox, self.engine.protocol()) else {
                 return;
             };
             // Only refused once the connection closes: the outbox has the bound.
             let _ = self.engine.send(frame);
-        }
-    }
-
-    /// What is over has nothing left to do but a closing handshake, until its deadline.
-    fn is_done(&self, now: Now) -> bool {
-        self.end == End::Over
-            && match self.link.as_ref().map(|link| link.phase) {
-                Some(Phase::Closing(deadline) | Phase::Lingering(deadline)) => {
-                    deadline <= now.instant
-                }
-                Some(Phase::Open | Phase::Done) | None => true,
-            }
-    }
-
-    /// A client that has upgraded keeps nothing of its polls.
-    fn forget_polling(&mut self) {
-        if self.link.is_some()
-            && self
-                .polling
-                .as_ref()
-                .is_some_and(|polling| polling.is_empty())
-        {
-            self.polling = None;
-        }
-    }
-
-    fn poll_timeout(&self) -> Option<Instant> {
-        let closing = match self.link.as_ref().map(|link| link.phase) {
-            Some(Phase::Closing(deadline) | Phase::Lingering(deadline)) => Some(deadline),
-            Some(Phase::Open | Phase::Done) | None => None,
-        };
-        let talk = match &self.talk {
-            Talk::Session(session) => session.poll_timeout(),
-            Talk::Echo => None,
-        };
-        [closing, talk, self.engine.poll_timeout()]
-            .into_iter()
-            .flatten()
-            .min()
-    }
-
-    fn arm(&mut self, now: Now) {
-        let Some(deadline) = self.poll_timeout() else {
-            return;
-        };
-        let left = deadline.saturating_duration_since(now.instant);
-        let at = if left > 2 * NEAR {
-            deadline - NEAR
-        } else {
-            deadline
-        };
-        if self
-            .armed
-            .is_none_or(|armed| at < armed || armed <= now.instant)
-        {
-            self.shared.timers.arm(at, now.instant, &self.outbox);
-            self.armed = Some(at);
         }
     }
 }
@@ -473,8 +440,10 @@ fn turn_away(letter: Letter) {
         Letter::Get(_, answer) | Letter::Post(_, _, answer) | Letter::Other(_, answer) => {
             let _ = answer.send(RequestError::UnknownSid.response());
         }
-        Letter::WebSocket(stream, _) => {
-            stream.farewell(nuncio_websocket::encode_close(None, "", Mask::None));
+        Letter::WebSocket(opened) => {
+            opened
+                .stream
+                .farewell(nuncio_websocket::encode_close(None, "", Mask::None));
         }
         Letter::Body(..) | Letter::Aborted(_) => {}
     }

@@ -9,11 +9,12 @@ use hyper::upgrade::OnUpgrade;
 use nuncio_engineio::payload::Content;
 use nuncio_engineio::server::RequestId;
 use nuncio_engineio::{Query, RequestError, RequestKind, Response as Answered, Route, Transport};
+use nuncio_websocket::DeflateParams;
 use nuncio_websocket::handshake::Accepted;
 use tokio::sync::oneshot;
 
 use super::SocketIo;
-use super::link::Stream;
+use super::link::{Opened, Stream};
 use super::mailbox::{Letter, Mailbox};
 use super::open;
 use crate::app::{AllowedOrigin, App, Body, Credentials, RequestBody, Visitor};
@@ -70,7 +71,7 @@ impl<A: App> Service<A> {
                 poll(mailbox, request, bytes_max).await
             }
             (Ok(Route::SessionWebSocket), Some((mailbox, _))) => {
-                Ok(self.upgrade_session(request, mailbox))
+                Ok(self.upgrade_session(endpoint, request, mailbox))
             }
             (Ok(Route::OpenPolling), _) => {
                 let visitor = match self.admit(&request) {
@@ -95,9 +96,10 @@ impl<A: App> Service<A> {
     /// Socket.IO has no subprotocols, and Engine.IO compresses only when told to.
     fn accept_websocket(
         &self,
+        endpoint: &SocketIo,
         request: &Request<RequestBody>,
     ) -> Result<Accepted, Box<Response<Body>>> {
-        accept(request, &[], None).map_err(|refusal| {
+        accept(request, &[], endpoint.deflate.as_ref()).map_err(|refusal| {
             self.shared.app.handshake_refused(refusal.status());
             Box::new(refused(&refusal))
         })
@@ -109,7 +111,7 @@ impl<A: App> Service<A> {
         mut request: Request<RequestBody>,
         query: Query,
     ) -> Response<Body> {
-        let accepted = match self.accept_websocket(&request) {
+        let accepted = match self.accept_websocket(endpoint, &request) {
             Ok(accepted) => accepted,
             Err(response) => return *response,
         };
@@ -119,9 +121,10 @@ impl<A: App> Service<A> {
         };
         let on_upgrade = hyper::upgrade::on(&mut request);
         let (shared, endpoint) = (self.shared, endpoint.clone());
+        let deflate = accepted.deflate;
         tokio::spawn(async move {
-            if let Some((stream, early)) = upgraded(on_upgrade).await {
-                open::websocket(shared, &endpoint, &query, visitor, stream, early);
+            if let Some(opened) = upgraded(on_upgrade, deflate).await {
+                open::websocket(shared, &endpoint, &query, visitor, opened);
             }
         });
         switching(&accepted)
@@ -129,23 +132,23 @@ impl<A: App> Service<A> {
 
     fn upgrade_session(
         self,
+        endpoint: &SocketIo,
         mut request: Request<RequestBody>,
         mailbox: Arc<Mailbox>,
     ) -> Response<Body> {
-        let accepted = match self.accept_websocket(&request) {
+        let accepted = match self.accept_websocket(endpoint, &request) {
             Ok(accepted) => accepted,
             Err(response) => return *response,
         };
         let on_upgrade = hyper::upgrade::on(&mut request);
+        let deflate = accepted.deflate;
         tokio::spawn(async move {
-            let Some((stream, early)) = upgraded(on_upgrade).await else {
+            let Some(opened) = upgraded(on_upgrade, deflate).await else {
                 return;
             };
-            if let Err(Letter::WebSocket(stream, _)) =
-                mailbox.push(Letter::WebSocket(stream, early))
-            {
+            if let Err(Letter::WebSocket(opened)) = mailbox.push(Letter::WebSocket(opened)) {
                 let last = nuncio_websocket::encode_close(None, "", nuncio_websocket::Mask::None);
-                stream.farewell(last);
+                opened.stream.farewell(last);
             }
         });
         switching(&accepted)
@@ -153,18 +156,23 @@ impl<A: App> Service<A> {
 }
 
 /// What an upgrade left, and the bytes that came behind the request.
-async fn upgraded(on_upgrade: OnUpgrade) -> Option<(Stream, Bytes)> {
-    match Taken::from(on_upgrade.await.ok()?) {
+async fn upgraded(on_upgrade: OnUpgrade, deflate: Option<DeflateParams>) -> Option<Opened> {
+    let (stream, early) = match Taken::from(on_upgrade.await.ok()?) {
         Taken::Plain(stream, early) => match reregister(stream) {
-            Ok(stream) => Some((Stream::Plain(stream), early)),
+            Ok(stream) => (Stream::Plain(stream), early),
             Err(error) => {
                 tracing::warn!(%error, "a socket could not be registered anew after its upgrade");
-                None
+                return None;
             }
         },
-        Taken::Tls(stream, early) => Some((Stream::Other(stream), early)),
-        Taken::Other(stream) => Some((Stream::Other(Box::new(stream)), Bytes::new())),
-    }
+        Taken::Tls(stream, early) => (Stream::Other(stream), early),
+        Taken::Other(stream) => (Stream::Other(Box::new(stream)), Bytes::new()),
+    };
+    Some(Opened {
+        stream,
+        early,
+        deflate,
+    })
 }
 
 /// A GET, POST or other request of a session that polls.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use nuncio_engineio::server::SocketId;
-use nuncio_websocket::{Connection, ConnectionConfig, Role};
+use nuncio_websocket::{Connection, ConnectionConfig, DeflateParams, Role};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -14,6 +14,15 @@ use crate::io::Io;
 pub(super) enum Stream {
     Plain(TcpStream),
     Other(Box<dyn Duplex>),
+}
+
+/// A WebSocket whose handshake is done.
+pub(super) struct Opened {
+    pub(super) stream: Stream,
+    /// What the client sent behind its request.
+    pub(super) early: Bytes,
+    /// What was agreed on compression.
+    pub(super) deflate: Option<DeflateParams>,
 }
 
 /// A stream in both directions.
@@ -59,12 +68,12 @@ impl Link {
 }
 
 /// One side of a WebSocket whose messages have at most so many bytes.
-pub(super) fn server_side(message_bytes_max: usize) -> Connection {
+pub(super) fn server_side(message_bytes_max: usize, deflate: Option<DeflateParams>) -> Connection {
     Connection::new(
         Role::Server,
         ConnectionConfig {
             message_bytes_max: message_bytes_max as u64,
-            deflate: None,
+            deflate,
         },
     )
 }

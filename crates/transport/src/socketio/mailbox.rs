@@ -11,7 +11,7 @@ use nuncio_engineio::{Protocol, Response, Session, Transport};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use super::link::Stream;
+use super::link::Opened;
 use crate::sink::Outbox;
 
 /// The inbox of one connection's task, for requests.
@@ -45,7 +45,7 @@ pub(super) enum Letter {
     /// The client cut a request off.
     Aborted(RequestId),
     /// A WebSocket that wants to take over.
-    WebSocket(Stream, Bytes),
+    WebSocket(Opened),
 }
 
 /// Where a response goes; dropped without one, the connection of the request is cut.

@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, OnceLock};
 
-use bytes::Bytes;
 use nuncio_engineio::Query;
 use nuncio_engineio::server::Connection;
 use nuncio_model::Now;
@@ -11,7 +10,7 @@ use tokio::sync::oneshot;
 
 use super::driver::{Driver, End, Registered, Talk};
 use super::http::Pending;
-use super::link::{Link, Stream, server_side};
+use super::link::{Link, Opened, Stream, server_side};
 use super::mailbox::Mailbox;
 use super::polling::Polling;
 use super::seats::Seats;
@@ -68,12 +67,11 @@ pub(super) fn websocket<A: App>(
     endpoint: &Arc<SocketIo>,
     query: &Query,
     visitor: Visitor,
-    stream: Stream,
-    early: Bytes,
+    opened: Opened,
 ) {
     let now = clock::now();
     let sid = crate::random::socket_id();
-    let (wire, io): (Wire, Box<dyn Io>) = match stream {
+    let (wire, io): (Wire, Box<dyn Io>) = match opened.stream {
         Stream::Plain(stream) => (Wire::Direct(stream), Box::new(Direct)),
         Stream::Other(stream) => (Wire::Woken, Box::new(Woken::new(stream))),
     };
@@ -85,10 +83,10 @@ pub(super) fn websocket<A: App>(
         query.protocol,
         query.binary,
     );
-    let connection = server_side(endpoint.engine.payload_bytes_max);
+    let connection = server_side(endpoint.engine.payload_bytes_max, opened.deflate);
     let mut link = Link::new(socket, io, connection);
-    if !early.is_empty() {
-        link.stash = Some(Box::new(early.to_vec()));
+    if !opened.early.is_empty() {
+        link.stash = Some(Box::new(opened.early.to_vec()));
     }
     let mut driver = driver(shared, endpoint, outbox, engine, visitor, now);
     driver.link = Some(link);

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes, BytesMut};
 use nuncio_engineio::server::{RequestId, SocketId};
-use nuncio_engineio::{Frame, Response};
+use nuncio_engineio::{Frame, Protocol, Response};
 use nuncio_websocket::Connection;
 use tokio::io::AsyncRead;
 
@@ -58,11 +58,11 @@ impl Polling {
     }
 
     /// The next packet for a poll.
-    pub(super) fn next_frame(&mut self, outbox: &Outbox) -> Option<Frame> {
+    pub(super) fn next_frame(&mut self, outbox: &Outbox, protocol: Protocol) -> Option<Frame> {
         let mut items = VecDeque::new();
         while self.frames.is_empty() && outbox.take(&mut items, TAKE_BYTES) > 0 {
-            self.frames
-                .extend(items.drain(..).flat_map(frames::packets));
+            let read = |item| frames::packets(item, protocol);
+            self.frames.extend(items.drain(..).flat_map(read));
         }
         self.frames.pop_front()
     }

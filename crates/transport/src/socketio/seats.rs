@@ -4,15 +4,15 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use nuncio_hub::Notice;
+use nuncio_hub::{EncoderId, Notice};
 use nuncio_model::{CloseCode, Grants, Namespace, Now, Outcome, Refusal, Request};
 use nuncio_socketio::server::DisconnectReason;
 use smallvec::{SmallVec, smallvec};
 
 use crate::app::{About, App, Client, Closed, ClosedBy};
 use crate::driver::Shared;
-use crate::encoders::SOCKETIO;
 use crate::sink::Outbox;
+use crate::socketio::Form;
 
 /// The clients that the server knows of this connection. As long as it lives there is one at least, so that a shutdown reaches it.
 pub(super) struct Seats<A: App> {
@@ -55,28 +55,39 @@ impl<A: App> Seats<A> {
     /// Keeps a place for a client that is in no namespace.
     pub(super) fn keep_one(&mut self) {
         if self.seats.is_empty() {
-            self.add(0, Namespace::default());
+            self.add(0, Namespace::default(), Form::DEFAULT.encoder());
         }
     }
 
-    /// Gives the client a place in a namespace.
-    pub(super) fn arrive(&mut self, member: u32, namespace: Namespace) {
+    /// Gives the client a place in a namespace, where it is written to by this encoder.
+    pub(super) fn arrive(&mut self, member: u32, namespace: Namespace, encoder: EncoderId) {
         match self.seats.iter_mut().find(|seat| seat.member == 0) {
             Some(seat) => {
                 seat.member = member;
                 seat.client.namespace = namespace;
+                seat.client.encoder = encoder;
             }
-            None => self.add(member, namespace),
+            None => self.add(member, namespace, encoder),
         }
     }
 
-    fn add(&mut self, member: u32, namespace: Namespace) {
+    /// Writes to the client in another way from here on.
+    pub(super) fn reencode(&mut self, encoder: EncoderId) {
+        for Seat { client, .. } in &mut self.seats {
+            client.encoder = encoder;
+            if let Some(socket) = &client.socket {
+                self.shared.rooms.reencode(socket, encoder);
+            }
+        }
+    }
+
+    fn add(&mut self, member: u32, namespace: Namespace, encoder: EncoderId) {
         let client = Client {
             id: crate::random::socket_id(),
             outbox: self.outbox.clone(),
             socket: None,
             namespace,
-            encoder: SOCKETIO,
+            encoder,
             about: Box::new(About {
                 standing: None,
                 address: self.address,

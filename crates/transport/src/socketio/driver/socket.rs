@@ -2,7 +2,7 @@
 
 use std::task::{Context, Poll};
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use nuncio_engineio::Frame;
 use nuncio_engineio::server::{SocketEnd, SocketId};
 use nuncio_model::Now;
@@ -14,19 +14,20 @@ use crate::app::App;
 use crate::io::{Direct, Woken};
 use crate::sink::Wire;
 use crate::socketio::frames;
-use crate::socketio::link::{CLOSE_TIMEOUT, Duplex, LINGER, Link, Phase, Stream, server_side};
+use crate::socketio::link::{
+    CLOSE_TIMEOUT, Duplex, LINGER, Link, Opened, Phase, Stream, server_side,
+};
 use crate::socketio::polling::Probe;
 
 impl<A: App> Driver<A> {
     /// A second WebSocket is closed after its handshake: clients take a failed handshake for an error of the network.
-    pub(super) fn handle_websocket(
-        &mut self,
-        stream: Stream,
-        early: Bytes,
-        scratch: &mut Scratch,
-        now: Now,
-    ) {
-        let connection = server_side(self.endpoint.engine.payload_bytes_max);
+    pub(super) fn handle_websocket(&mut self, opened: Opened, scratch: &mut Scratch, now: Now) {
+        let Opened {
+            stream,
+            early,
+            deflate,
+        } = opened;
+        let connection = server_side(self.endpoint.engine.payload_bytes_max, deflate);
         let Some(id) = self.engine.handle_websocket(now.instant) else {
             let last = nuncio_websocket::encode_close(None, "", Mask::None);
             return stream.farewell(last);
@@ -97,6 +98,7 @@ impl<A: App> Driver<A> {
             .iter_mut()
             .flat_map(|polling| polling.take_frames())
         {
+            let frame = frame.for_websocket(self.engine.protocol(), self.engine.binary_support());
             first.extend_from_slice(&frames::item_of(&frame));
         }
         self.outbox.push_first(first.freeze());
@@ -109,6 +111,10 @@ impl<A: App> Driver<A> {
                 self.carry_by(Box::new(stream));
             }
             (Stream::Other(stream), _) => self.carry_by(stream),
+        }
+        let form = self.form();
+        if form.window.is_some() {
+            self.seats.reencode(form.encoder());
         }
     }
 
