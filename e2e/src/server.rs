@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use nuncio::Server;
 use nuncio::auth::{Authenticator, Claims};
 use nuncio::config::{Config, Secret, Sources};
+use nuncio::{ServeError, Server};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -16,7 +16,7 @@ pub struct TestServer {
     pub address: SocketAddr,
     authenticator: Authenticator,
     end: Option<oneshot::Sender<()>>,
-    running: Option<JoinHandle<()>>,
+    running: Option<JoinHandle<Result<(), ServeError>>>,
     folder: Option<TempDir>,
 }
 
@@ -182,7 +182,8 @@ impl TestServer {
     pub async fn stop(mut self) {
         self.drain();
         if let Some(running) = self.running.take() {
-            running.await.expect("the server ends without a panic");
+            let ended = running.await.expect("the server ends without a panic");
+            ended.expect("it listened all the time");
         }
     }
 }

@@ -30,7 +30,9 @@ pub(crate) fn run(args: &CheckConfigArgs) -> Result<()> {
     let source = match (checked.config.mode(), file) {
         (_, Some(file)) => file.display().to_string(),
         (Mode::Demo, None) => "the demo: there is no configuration file, and no secret".to_owned(),
-        (Mode::Configured, None) => "no configuration file, only variables and flags".to_owned(),
+        (Mode::Configured | Mode::Embedded, None) => {
+            "no configuration file, only variables and flags".to_owned()
+        }
     };
     print(&format!(
         "# OK ({source}). This holds:\n\n{}",

@@ -102,7 +102,7 @@ impl Authenticator {
     /// Signs claims with the first secret. The issuer and the audience that the configuration wants are added where they are missing.
     ///
     /// # Panics
-    /// When the operating system's cryptography fails, which no input causes.
+    /// When there is no secret, which only a server in a program may be without; when the operating system's cryptography fails, which no input causes.
     pub fn mint(&self, mut claims: Claims) -> String {
         claims.iss = claims.iss.or_else(|| self.issuer.clone());
         if claims.aud.is_empty() {

@@ -92,9 +92,24 @@ pub enum Mode {
     Configured,
     /// Nothing does: whoever reaches the server may enter and do everything, so it listens on this machine only.
     Demo,
+    /// A program has the server inside: what it does not say is off, but for what keeps it safe.
+    Embedded,
 }
 
 impl Config {
+    /// The configuration of a server inside a program: no secrets are asked for, history is in memory, clients may send as fast as they like, `/metrics` is
+    /// not served. [`ServerBuilder`](crate::ServerBuilder) begins with it.
+    pub fn embedded() -> Self {
+        let mut embedded = Self {
+            mode: Mode::Embedded,
+            ..Self::default()
+        };
+        embedded.store.enabled = false;
+        embedded.limits.rate_per_second = 0;
+        embedded.metrics.enabled = false;
+        embedded
+    }
+
     /// The configuration of the demo: everybody who asks `POST /demo/token` gets a token, which grants everything; the echo endpoint is on.
     /// [`check`](Self::check) refuses it on an address that other machines reach.
     pub fn demo() -> Self {

@@ -3,26 +3,31 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 
-use nuncio_hub::{Broker, Durability, MemoryBroker, Notice, Policies, RoomPolicy};
+use nuncio_hub::{Broker, MemoryBroker};
 use nuncio_session::Settings;
 use nuncio_store::{Store, StoreBroker, StoreConfig, StoreError};
 use nuncio_transport::{
-    DeflateConfig, Encoders, Endpoints, Front, FrontLimits, Node, Outbox, Rooms, Shared, Timers,
-    clock, flusher, random,
+    DeflateConfig, Encoders, Endpoints, Front, FrontLimits, Node, Rooms, Shared, Timers, random,
 };
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 
 use crate::app::Nuncio;
 use crate::assets::Assets;
 use crate::auth::{Authenticator, DemoSecretError};
-use crate::config::{CheckedConfig, HistoryMode, Mode};
+use crate::builder::ServerBuilder;
+use crate::config::{CheckedConfig, Mode, Problems};
+use crate::handle::Handle;
 use crate::metrics::Metrics;
 use crate::parking::Parking;
+use crate::policies::policies;
+use crate::running::{Running, serve_metrics};
 use crate::socketio;
 use crate::tls::{self, TlsError};
 
@@ -38,6 +43,9 @@ pub enum ServeError {
         /// What the system says.
         reason: io::Error,
     },
+    /// What was asked for does not hold together.
+    #[error(transparent)]
+    Config(#[from] Problems),
     /// The data cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -65,29 +73,57 @@ fn hint(reason: &io::Error) -> &'static str {
     }
 }
 
-/// A server that listens.
+/// A server: its data is open, and nothing is served yet.
+///
+/// ```no_run
+/// # async fn serve() -> Result<(), nuncio::ServeError> {
+/// let server = nuncio::Server::builder()
+///     .listen("127.0.0.1:8080")
+///     .secret("a secret of 32 bytes or more, kept")
+///     .store("./data")
+///     .bind()
+///     .await?;
+/// server.run().await
+/// # }
+/// ```
 pub struct Server {
     app: Arc<Nuncio>,
-    front: Arc<Front<Nuncio>>,
-    drain: watch::Sender<bool>,
-    listener: TcpListener,
-    metrics_listener: Option<TcpListener>,
+    shared: Arc<Shared<Nuncio>>,
+    pub(crate) endpoints: Endpoints,
+    limits: FrontLimits,
+    tls: Option<TlsAcceptor>,
+    handle: Handle,
+    listeners: Option<Listeners>,
     store: Option<Arc<StoreBroker<Rooms>>>,
 }
 
-/// Pause between two looks at what is due.
-const TICK: Duration = Duration::from_millis(100);
-/// How often a batch of connections is told to leave at a shutdown.
-const DRAIN_BATCH: Duration = Duration::from_millis(100);
-/// What clients are told to wait before they come back; they add jitter.
-const RECONNECT_AFTER: Duration = Duration::from_secs(1);
+/// Where a server that runs alone is reached.
+struct Listeners {
+    clients: TcpListener,
+    metrics: Option<TcpListener>,
+}
 
 impl Server {
+    /// Says piece by piece what the server is; see [`ServerBuilder`].
+    pub fn builder() -> ServerBuilder {
+        ServerBuilder::default()
+    }
+
     /// Opens the data and begins to listen; nothing is served before [`run`](Self::run).
     ///
     /// # Errors
     /// [`ServeError`] names what cannot be used, and the way out.
     pub async fn bind(config: CheckedConfig) -> Result<Self, ServeError> {
+        let mut server = Self::build(config)?;
+        server.listen().await?;
+        Ok(server)
+    }
+
+    /// Opens the data without listening: for a server inside another one, or one that listens when it [runs](Self::run).
+    ///
+    /// # Errors
+    /// As [`bind`](Self::bind).
+    pub fn build(config: CheckedConfig) -> Result<Self, ServeError> {
         let authenticator = Authenticator::from_config(&config)?;
         let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
         let seed = u64::from_le_bytes(random::bytes());
@@ -118,23 +154,12 @@ impl Server {
         };
         let durable = store.clone().map(|store| store as Arc<dyn Broker>);
         let node = Arc::new(Node::new(rooms.clone(), memory, durable, seed));
-        let listener = listen(config.config.server.listen).await?;
-        let metrics_listener = match config
-            .config
-            .metrics
-            .listen
-            .filter(|_| config.config.metrics.enabled)
-        {
-            Some(address) => Some(listen(address).await?),
-            None => None,
-        };
         let settings = Settings {
             connection: config.connection.clone(),
             rate: config.rate.clone(),
             history_max: config.history.messages_max as u32,
             ..Settings::default()
         };
-        let (drain, drained) = watch::channel(false);
         let server = &config.config.server;
         let endpoints = Endpoints {
             websocket: Some(server.path.clone()),
@@ -176,32 +201,55 @@ impl Server {
             settings: Arc::new(settings),
             encoders,
         });
-        let front = Arc::new(Front {
-            shared,
-            endpoints: Arc::new(endpoints),
-            limits,
-            tls,
-            drain: drained,
-        });
         Ok(Self {
             app,
-            front,
-            drain,
-            listener,
-            metrics_listener,
+            shared,
+            endpoints,
+            limits,
+            tls,
+            handle: Handle::default(),
+            listeners: None,
             store,
         })
     }
 
+    pub(crate) async fn listen(&mut self) -> Result<(), ServeError> {
+        if self.listeners.is_some() {
+            return Ok(());
+        }
+        let config = &self.app.config.config;
+        let clients = listen(config.server.listen).await?;
+        let metrics = match config.metrics.listen.filter(|_| config.metrics.enabled) {
+            Some(address) => Some(listen(address).await?),
+            None => None,
+        };
+        self.listeners = Some(Listeners { clients, metrics });
+        Ok(())
+    }
+
     /// The address it listens on; the port is real where 0 was asked for.
+    ///
+    /// # Errors
+    /// `NotConnected` when it does not listen yet.
     pub fn address(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
+        match &self.listeners {
+            Some(listeners) => listeners.clients.local_addr(),
+            None => Err(io::Error::new(
+                io::ErrorKind::NotConnected,
+                "the server does not listen yet: make it with bind() instead of build()",
+            )),
+        }
+    }
+
+    /// What stops it from elsewhere; may be cloned.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
     }
 
     /// Serves until the process is told to end (SIGTERM, SIGINT), then drains. A second signal ends the process at once.
     ///
     /// # Errors
-    /// [`ServeError::Signal`].
+    /// [`ServeError::Signal`]; and [`ServeError::Listen`], when it did not listen yet.
     pub async fn run(self) -> Result<(), ServeError> {
         let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signal)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signal)?;
@@ -213,104 +261,47 @@ impl Server {
                 std::process::exit(130);
             });
         };
-        self.run_until(told).await;
+        self.run_until(told).await
+    }
+
+    /// Serves until `end` is ready or the [handle](Self::handle) says so, then drains: readiness turns false, nobody new is let in, clients are told when to
+    /// come back and closed with 1012 in paced batches, the store is flushed.
+    ///
+    /// # Errors
+    /// [`ServeError::Listen`], when it did not listen yet.
+    pub async fn run_until(mut self, end: impl Future<Output = ()>) -> Result<(), ServeError> {
+        self.listen().await?;
+        let (running, _) = self.start();
+        running.until(end).await;
         Ok(())
     }
 
-    /// Serves until `end` is ready, then drains: readiness turns false, nobody new is let in, clients are told when to come back and closed with 1012 in
-    /// paced batches, the store is flushed.
-    pub async fn run_until(self, end: impl Future<Output = ()>) {
-        let Self {
-            app,
-            front,
+    /// Begins to serve.
+    pub(crate) fn start(self) -> (Running, Arc<Front<Nuncio>>) {
+        let (drain, drained) = watch::channel(false);
+        let front = Arc::new(Front {
+            shared: self.shared,
+            endpoints: Arc::new(self.endpoints),
+            limits: self.limits,
+            tls: self.tls,
+            drain: drained,
+        });
+        let mut running = Running {
+            app: self.app,
+            handle: self.handle,
             drain,
-            listener,
-            metrics_listener,
-            store,
-        } = self;
-        let shared = &front.shared;
-        let mut tasks = tokio::task::JoinSet::new();
-        for home in 0..shared.rooms.flushers().len() {
-            tasks.spawn(flusher::run(shared.rooms.clone(), home));
-        }
-        let timers = shared.timers.clone();
-        tasks.spawn(async move { timers.run().await });
-        tasks.spawn(tick(app.clone()));
-        if let Some(listener) = metrics_listener {
-            tasks.spawn(serve_metrics(app.clone(), listener));
-        }
-        let accepting = tokio::spawn(front.clone().run(listener));
-        end.await;
-        tracing::info!("Shutting down...");
-        app.is_ready.store(false, Ordering::Relaxed);
-        let _ = drain.send(true);
-        app.drain().await;
-        accepting.abort();
-        tasks.shutdown().await;
-        if let Some(store) = store {
-            let _ = tokio::task::spawn_blocking(move || store.close()).await;
-        }
-        tracing::info!("Server closed");
-    }
-}
-
-impl Nuncio {
-    /// Tells all clients to leave, so many a second as configured, and waits until they have, or until the time for it is over.
-    async fn drain(&self) {
-        let timeout = self.config.config.server.drain_timeout;
-        if tokio::time::timeout(timeout, self.dismiss()).await.is_err() {
-            let left = self.metrics.connections.get();
-            tracing::warn!(
-                left,
-                "the time to shut down is over: the connections that are left are dropped"
-            );
-        }
-        // The last close frames are written by the connections' own tasks, which end after them.
-        tokio::time::sleep(DRAIN_BATCH).await;
-    }
-
-    async fn dismiss(&self) {
-        let rate = self.config.config.server.drain_rate;
-        let batch = (rate as usize).div_ceil(10).max(1);
-        for batch in self.outboxes().chunks(batch) {
-            for outbox in batch {
-                outbox.notify(Notice::Drain {
-                    after: RECONNECT_AFTER,
-                });
+            tasks: JoinSet::new(),
+            store: self.store,
+        };
+        running.start(&front);
+        if let Some(Listeners { clients, metrics }) = self.listeners {
+            if let Some(listener) = metrics {
+                let metrics = serve_metrics(running.app.clone(), listener);
+                running.tasks.spawn(metrics);
             }
-            tokio::time::sleep(Duration::from_secs(batch.len() as u64) / rate).await;
+            running.tasks.spawn(front.clone().run(clients));
         }
-        while self.metrics.connections.get() > 0 {
-            // Whoever was still in its handshake when the others were told.
-            for outbox in self.outboxes() {
-                outbox.notify(Notice::Drain {
-                    after: RECONNECT_AFTER,
-                });
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    }
-
-    /// The ways to all clients. Who becomes a session meanwhile is found twice rather than never.
-    fn outboxes(&self) -> Vec<Arc<Outbox>> {
-        let anonymous = self.anonymous.lock();
-        let mut outboxes: Vec<_> = anonymous
-            .values()
-            .filter_map(std::sync::Weak::upgrade)
-            .collect();
-        drop(anonymous);
-        let sockets = self.node.sockets(None).into_iter();
-        outboxes.extend(sockets.map(|socket| socket.outbox.clone()));
-        outboxes
-    }
-}
-
-async fn tick(app: Arc<Nuncio>) {
-    let mut ticks = tokio::time::interval(TICK);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-    loop {
-        ticks.tick().await;
-        app.handle_timeout(clock::now());
+        (running, front)
     }
 }
 
@@ -326,64 +317,4 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
     socket.bind(address).map_err(failed)?;
     // A reconnect storm fills the queue of the default length at once.
     socket.listen(4096).map_err(failed)
-}
-
-/// `/metrics` on an address of its own.
-async fn serve_metrics(app: Arc<Nuncio>, listener: TcpListener) {
-    loop {
-        let Ok((stream, _)) = listener.accept().await else {
-            continue;
-        };
-        let app = app.clone();
-        tokio::spawn(async move {
-            let service =
-                hyper::service::service_fn(move |request: http::Request<hyper::body::Incoming>| {
-                    let app = app.clone();
-                    async move {
-                        Ok::<_, std::convert::Infallible>(crate::routes::monitoring(
-                            &app,
-                            request.uri().path(),
-                        ))
-                    }
-                });
-            let connection = hyper::server::conn::http1::Builder::new()
-                .timer(hyper_util::rt::TokioTimer::new())
-                .header_read_timeout(Duration::from_secs(10))
-                .serve_connection(hyper_util::rt::TokioIo::new(stream), service);
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection for metrics ended");
-            }
-        });
-    }
-}
-
-/// What rooms keep and announce, as configured.
-fn policies(config: &CheckedConfig) -> Policies {
-    let durability = if config.config.store.enabled {
-        Durability::Durable
-    } else {
-        Durability::Memory
-    };
-    let default = RoomPolicy {
-        history: config.history.clone(),
-        ..RoomPolicy::new(durability)
-    };
-    let rules = config.config.rooms.0.iter().map(|rule| {
-        let mut policy = default.clone();
-        match rule.history {
-            Some(HistoryMode::Durable) => policy.durability = Durability::Durable,
-            Some(HistoryMode::Memory) => policy.durability = Durability::Memory,
-            Some(HistoryMode::None) => {
-                policy.durability = Durability::Memory;
-                policy.history.messages_max = 0;
-            }
-            None => {}
-        }
-        if let Some(messages) = rule.messages {
-            policy.history.messages_max = messages;
-        }
-        policy.presence = rule.presence;
-        (rule.pattern.clone(), policy)
-    });
-    Policies::new(rules.collect(), default)
 }

@@ -41,7 +41,7 @@ pub struct CheckedConfig {
 /// Where the secrets come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Keys {
-    /// From the configuration; at least one, the first signs.
+    /// From the configuration; the first signs. Only a server in a program may have none: then every token is refused.
     Secrets(Vec<Secret>),
     /// The demo's own, kept in this file.
     Demo(PathBuf),
@@ -88,7 +88,7 @@ impl Config {
     fn into_checked(self, tls: Option<TlsFiles>, keys: Keys) -> CheckedConfig {
         let hosts = match self.mode {
             Mode::Demo => Hosts::Loopback,
-            Mode::Configured => Hosts::Any,
+            Mode::Configured | Mode::Embedded => Hosts::Any,
         };
         let workers = match self.server.workers {
             0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
@@ -332,6 +332,7 @@ impl Config {
             }
         }
         if secrets.is_empty()
+            && self.mode == Mode::Configured
             && problems
                 .iter()
                 .all(|problem| !is_about(problem, "auth.secrets_file"))
