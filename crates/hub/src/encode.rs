@@ -1,7 +1,7 @@
 //! How the hub gets bytes for clients without knowing a wire format.
 
 use bytes::Bytes;
-use nuncio_model::{Namespace, Publication, Push};
+use nuncio_model::{Namespace, Offset, Publication, Push};
 use smallvec::SmallVec;
 
 /// One way of writing messages: a dialect, a framing and a compression. Members with the same encoder get the same bytes.
@@ -21,6 +21,11 @@ pub enum Message<'a> {
 pub trait Encode: Send + Sync + 'static {
     /// The message as it goes on the wire, framed. Called at most once per message and encoder.
     fn encode(&self, encoder: EncoderId, message: Message<'_>) -> Bytes;
+
+    /// The same with the message's place in the order of its namespace, for dialects whose clients keep it. The others ignore it.
+    fn encode_at(&self, encoder: EncoderId, message: Message<'_>, _offset: Offset) -> Bytes {
+        self.encode(encoder, message)
+    }
 }
 
 /// Something for each of the encoders in use: a list, since there are few at once of the many that there can be.

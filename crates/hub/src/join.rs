@@ -179,6 +179,7 @@ impl<S: Sink> Node<S> {
             recovered: attached.recovered,
             members,
             replay: attached.replay,
+            offset: None,
         }))
     }
 
@@ -203,6 +204,7 @@ impl<S: Sink> Node<S> {
             recovered,
             members: self.rooms.presence(key, None, 0).count,
             replay,
+            offset: None,
         }
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::{
-    Body, EventName, IdempotencyKey, Json, MessageId, Position, Publication, RoomName, Secret,
-    Typing, UserId,
+    Body, EventName, IdempotencyKey, Json, MessageId, Offset, Position, Publication, RoomName,
+    Secret, Typing, UserId,
 };
 
 /// The `id` that a client gave its call, returned in the reply as it was written.
@@ -160,6 +160,8 @@ pub struct Joined {
     pub members: u64,
     /// Missed or asked-for messages, sent after the reply, in order.
     pub replay: Vec<Arc<Publication>>,
+    /// Where connection states can be recovered: the place in the namespace's order up to which everything is before the reply.
+    pub offset: Option<Offset>,
 }
 
 /// Where a publication landed.

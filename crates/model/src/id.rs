@@ -14,6 +14,12 @@ pub struct IdError {
     kind: &'static str,
 }
 
+impl IdError {
+    pub(crate) const fn of(kind: &'static str) -> Self {
+        Self { kind }
+    }
+}
+
 /// The public id of one socket: 20 characters of base64url, as Socket.IO ids have (other nodes tell a socket's private room by that length).
 ///
 /// A native session has exactly one socket, so this is also the session's `id` in `protocol.md`.

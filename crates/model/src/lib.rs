@@ -13,6 +13,7 @@ mod limits;
 mod message;
 mod name;
 mod now;
+mod offset;
 mod rate;
 mod request;
 
@@ -31,5 +32,6 @@ pub use message::{
 };
 pub use name::{EventName, IdempotencyKey, NameError, Namespace, RoomName, UserId};
 pub use now::Now;
+pub use offset::Offset;
 pub use rate::RateBucket;
-pub use request::{Admitted, Outcome, Request, Resumed, Secret};
+pub use request::{Admitted, Content, Missed, Outcome, Recovery, Request, Resumed, Secret};

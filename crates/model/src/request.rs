@@ -1,8 +1,14 @@
 //! What a session asks of the server it belongs to, and what it is told.
 
 use std::fmt;
+use std::sync::Arc;
 
-use crate::{Command, Identity, Joined, Position, Refusal, Reply, ResumeToken, RoomName, SocketId};
+use bytes::Bytes;
+
+use crate::{
+    Command, Identity, Joined, Offset, Position, Publication, Push, Refusal, Reply, ResumeToken,
+    RoomName, SocketId,
+};
 
 /// A text that must not be seen: a token of any kind. `Debug` shows only that it is there.
 #[derive(Clone, PartialEq, Eq)]
@@ -89,6 +95,40 @@ pub struct Admitted {
     pub resume: ResumeToken,
     /// Rooms that the token joins it to, with what it is told of each.
     pub joined: Vec<Joined>,
+    /// What a client is told of its connection state, where that can be recovered; boxed, because it mostly cannot.
+    pub recovery: Option<Box<Recovery>>,
+}
+
+/// What a Socket.IO client gets in a namespace with connection state recovery. Its private id is the text of [`Admitted::resume`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recovery {
+    /// A session of its own begins.
+    New,
+    /// It has the session back that it lost: its id, its rooms and its data.
+    Recovered {
+        /// What the application had set, as it was given.
+        data: Option<Bytes>,
+        /// What was sent to it and never arrived, in order, each with its place.
+        missed: Vec<Missed>,
+    },
+}
+
+/// A message that a client missed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missed {
+    /// Its place in the order.
+    pub offset: Offset,
+    /// What was said.
+    pub content: Content,
+}
+
+/// What an order domain orders.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// A message of a room.
+    Publication(Arc<Publication>),
+    /// An application's event, or a private message.
+    Push(Arc<Push>),
 }
 
 /// A session that was taken over.

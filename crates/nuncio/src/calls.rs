@@ -96,6 +96,7 @@ impl Nuncio {
                         identity,
                         resume,
                         joined,
+                        recovery: None,
                     }))));
                 },
             );

@@ -466,6 +466,7 @@ fn joined(name: &str) -> Joined {
             author: None,
             body: Body::Chat { content },
         })],
+        offset: None,
     }
 }
 

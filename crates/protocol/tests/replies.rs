@@ -201,6 +201,7 @@ fn joined(name: &str) -> Joined {
         recovered: true,
         members: 3,
         replay: vec![chat(41)],
+        offset: None,
     }
 }
 

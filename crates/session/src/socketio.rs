@@ -123,7 +123,12 @@ impl Session {
         now: Now,
         out: &mut Vec<Output>,
     ) {
-        let push = push(self.parser(), namespace, &Push::Removed { room, code });
+        let push = push(
+            self.parser(),
+            namespace,
+            &Push::Removed { room, code },
+            None,
+        );
         self.connection.send(push);
         self.drain(now, out);
     }
@@ -231,7 +236,7 @@ impl Session {
             match expiry.handle_timeout(now) {
                 Some(Expires::Soon(exp)) => {
                     let warning = Push::Expiring { exp };
-                    let warning = push(parser, member.namespace.as_str(), &warning);
+                    let warning = push(parser, member.namespace.as_str(), &warning, None);
                     self.connection.send(warning);
                 }
                 Some(Expires::Now) => ended.push(member.namespace.clone()),

@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use nuncio_model::{
-    Admitted, Body, CloseCode, Command, ErrorCode, EventName, Grants, Identity, Json, Namespace,
-    Now, Outcome, Pattern, PublishRequest, Published, Push, RateLimits, Refusal, Reply, Request,
-    ResumeToken, Rights, RoomGrant, SocketId, UserId,
+    Admitted, Body, CloseCode, Command, Content, Epoch, ErrorCode, EventName, Grants, Identity,
+    Json, Missed, Namespace, Now, Offset, Outcome, Pattern, PublishRequest, Published, Push,
+    RateLimits, Recovery, Refusal, Reply, Request, ResumeToken, Rights, RoomGrant, SocketId,
+    UserId,
 };
 use nuncio_session::socketio::{Output, Session, push};
 use nuncio_session::{Call, Settings};
@@ -227,12 +228,56 @@ fn an_event_cannot_pass_for_a_message_of_the_server() {
             author: None,
             ts: 0,
         };
-        let text = push(Parser::Default, "/", &event)
+        let text = push(Parser::Default, "/", &event, None)
             .text()
             .unwrap()
             .to_owned();
         assert_eq!(text, format!(r#"2["event:{name}",{{"userId":"admin"}}]"#));
     }
+}
+
+#[test]
+fn a_client_that_has_its_session_back_gets_what_it_missed_with_the_place_of_each() {
+    let mut peer = Peer::new(RateLimits::default());
+    peer.say(r#"0{"pid":"p","offset":"o"}"#);
+    let (call, _) = peer.call();
+    let offset = |ordinal| Offset {
+        epoch: Epoch::from_random(1),
+        ordinal,
+    };
+    let event = |data: &str, ordinal| Missed {
+        offset: offset(ordinal),
+        content: Content::Push(Arc::new(Push::Event {
+            name: EventName::parse("news").unwrap(),
+            data: Json::parse(data).unwrap(),
+            attachments: Box::default(),
+            room: None,
+            author: None,
+            ts: 0,
+        })),
+    };
+    let Outcome::Admitted(mut admitted) = admitted() else {
+        panic!("a client that is let in");
+    };
+    let pid = admitted.resume.reveal();
+    admitted.recovery = Some(Box::new(Recovery::Recovered {
+        data: None,
+        missed: vec![event(r#""text""#, 4), event("[]", 5), event("[1,[2]]", 7)],
+    }));
+
+    peer.complete(call, Ok(Outcome::Admitted(admitted)));
+
+    let [four, five, seven] = [4, 5, 7].map(offset);
+    assert_eq!(
+        peer.sent(),
+        [
+            format!(r#"0{{"sid":"{}","pid":"{pid}"}}"#, socket()),
+            format!(r#"2["news","text","{four}"]"#),
+            format!(r#"2["news","{five}"]"#),
+            format!(r#"2["news",1,[2],"{seven}"]"#),
+        ]
+    );
+    assert!(peer.was_released());
 }
 
 #[test]
@@ -446,6 +491,7 @@ fn admitted() -> Outcome {
             secret: [0; 16],
         },
         joined: Vec::new(),
+        recovery: None,
     }))
 }
 

@@ -204,6 +204,7 @@ impl Conformance {
             identity,
             resume,
             joined: Vec::new(),
+            recovery: None,
         })))
     }
 

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 
 use bytes::Bytes;
 use nuncio_hub::{Encode, EncoderId, Message};
+use nuncio_model::Offset;
 use nuncio_protocol::encode;
 use nuncio_session::socketio;
 use nuncio_socketio::Encoded;
@@ -68,16 +69,33 @@ pub(crate) fn compressing<T>(
     }
 }
 
+impl Encoders {
+    /// A message for a Socket.IO client, with its place in the namespace's order where it has one.
+    fn packet(&self, form: Form, message: Message<'_>, offset: Option<Offset>) -> Bytes {
+        let packet = match message {
+            Message::Publication(publication) => {
+                socketio::publication(form.parser, publication, offset)
+            }
+            Message::Push(namespace, push) => socketio::push(form.parser, namespace, push, offset),
+        };
+        self.socketio(form, packet)
+    }
+}
+
 impl Encode for Encoders {
+    fn encode_at(&self, encoder: EncoderId, message: Message<'_>, offset: Offset) -> Bytes {
+        match Form::of(encoder) {
+            // Clients of 2.x recover nothing: they are given no offsets.
+            Some(form) if form.protocol == nuncio_engineio::Protocol::V4 => {
+                self.packet(form, message, Some(offset))
+            }
+            Some(_) | None => self.encode(encoder, message),
+        }
+    }
+
     fn encode(&self, encoder: EncoderId, message: Message<'_>) -> Bytes {
         if let Some(form) = Form::of(encoder) {
-            let packet = match message {
-                Message::Publication(publication) => {
-                    socketio::publication(form.parser, publication)
-                }
-                Message::Push(namespace, push) => socketio::push(form.parser, namespace, push),
-            };
-            return self.socketio(form, packet);
+            return self.packet(form, message, None);
         }
         let text = match message {
             Message::Publication(publication) => encode::publication(publication),

@@ -1,7 +1,8 @@
 //! What a Socket.IO session says once the server has answered its calls.
 
 use nuncio_model::{
-    CallId, ErrorCode, Identity, Joined, Now, Outcome, PositionReason, Push, Refusal, Reply,
+    Admitted, CallId, Content, ErrorCode, Identity, Joined, Missed, Now, Outcome, PositionReason,
+    Push, Recovery, Refusal, Reply,
 };
 use nuncio_protocol::JoinForm;
 use nuncio_socketio::Namespace;
@@ -72,8 +73,7 @@ impl Session {
         });
         match (call.kind, result) {
             (Kind::Authenticate, Ok(Outcome::Admitted(admitted))) => {
-                let sid = admitted.resume.socket.to_string();
-                self.enter(namespace, &sid, &admitted.identity, now);
+                self.enter(namespace, &admitted, now);
                 for joined in &admitted.joined {
                     self.tell_joined(namespace, joined);
                 }
@@ -97,11 +97,29 @@ impl Session {
         }
     }
 
-    fn enter(&mut self, namespace: &Namespace, sid: &str, identity: &Identity, now: Now) {
-        if self.connection.accept(namespace, sid, None).is_ok()
+    /// Lets the client in. One that has its session back gets what it missed right after that.
+    fn enter(&mut self, namespace: &Namespace, admitted: &Admitted, now: Now) {
+        let sid = admitted.resume.socket.to_string();
+        let pid = admitted.recovery.as_ref();
+        let pid = pid.map(|_| admitted.resume.reveal());
+        let accepted = self.connection.accept(namespace, &sid, pid.as_deref());
+        if accepted.is_ok()
             && let Some(member) = self.member_in(namespace)
         {
-            member.standing = Standing::of(identity, now);
+            member.standing = Standing::of(&admitted.identity, now);
+        }
+        if let Some(Recovery::Recovered { missed, .. }) = admitted.recovery.as_deref() {
+            for Missed { offset, content } in missed {
+                let offset = Some(*offset);
+                self.send(match content {
+                    Content::Publication(missed) => {
+                        encode::publication(self.parser(), missed, offset)
+                    }
+                    Content::Push(missed) => {
+                        encode::push(self.parser(), namespace.as_str(), missed, offset)
+                    }
+                });
+            }
         }
     }
 
@@ -169,13 +187,22 @@ impl Session {
             recovered: joined.recovered,
             reason: PositionReason::Joined,
         };
-        self.send(encode::push(self.parser(), namespace.as_str(), &position));
+        self.send(encode::push(
+            self.parser(),
+            namespace.as_str(),
+            &position,
+            None,
+        ));
         self.replay(joined);
     }
 
     fn replay(&mut self, joined: &Joined) {
         for publication in &joined.replay {
-            self.send(encode::publication(self.parser(), publication));
+            self.send(encode::publication(
+                self.parser(),
+                publication,
+                joined.offset,
+            ));
         }
     }
 

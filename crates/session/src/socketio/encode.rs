@@ -3,32 +3,32 @@
 use std::borrow::Cow;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use nuncio_model::{Body, EventName, Json, Publication, Push, Refusal, Reply};
+use nuncio_model::{Body, EventName, Json, Offset, Publication, Push, Refusal, Reply};
 use nuncio_protocol::{JoinForm, encode};
 use nuncio_socketio::encode::{Encoded, ack, event};
 use nuncio_socketio::payload::RESERVED_EVENTS;
 use nuncio_socketio::{Namespace, Parser, Payload};
 
 /// A message of a room: `message:new`, or the application's event under its own name.
-pub fn publication(parser: Parser, publication: &Publication) -> Encoded {
+///
+/// `offset` is its last argument, where connection states can be recovered: the reference's clients give the last text of any event back.
+pub fn publication(parser: Parser, publication: &Publication, offset: Option<Offset>) -> Encoded {
     let namespace = Namespace::new(&publication.namespace);
     match &publication.body {
-        Body::Chat { .. } => named(
-            parser,
-            &namespace,
-            "message:new",
-            &encode::publication(publication),
-        ),
+        Body::Chat { .. } => {
+            let message = encode::publication(publication);
+            named(parser, &namespace, "message:new", &message, offset)
+        }
         Body::Event {
             name,
             data,
             attachments,
-        } => own_event(parser, &namespace, name, data, attachments),
+        } => own_event(parser, &namespace, name, data, attachments, offset),
     }
 }
 
-/// Everything else: the native message's type is the name, its fields are the one argument.
-pub fn push(parser: Parser, namespace: &str, push: &Push) -> Encoded {
+/// Everything else: the native message's type is the name, its fields are the one argument; `offset` as in [`publication`].
+pub fn push(parser: Parser, namespace: &str, push: &Push, offset: Option<Offset>) -> Encoded {
     let namespace = Namespace::new(namespace);
     let name = match push {
         Push::Event {
@@ -36,7 +36,7 @@ pub fn push(parser: Parser, namespace: &str, push: &Push) -> Encoded {
             data,
             attachments,
             ..
-        } => return own_event(parser, &namespace, name, data, attachments),
+        } => return own_event(parser, &namespace, name, data, attachments, offset),
         Push::Private { .. } => "message:private",
         Push::Joined { .. } => "user:joined",
         Push::Left { .. } => "user:left",
@@ -48,7 +48,7 @@ pub fn push(parser: Parser, namespace: &str, push: &Push) -> Encoded {
         Push::Reconnect { .. } => "server:reconnect",
         Push::Expiring { .. } => "auth:expiring",
     };
-    named(parser, &namespace, name, &encode::push(push))
+    named(parser, &namespace, name, &encode::push(push), offset)
 }
 
 /// The acknowledgement of a call that succeeded: the native reply's `data` with a `status`. What a handler answers is as it is; an array is the list of
@@ -103,15 +103,22 @@ pub(crate) fn error(parser: Parser, namespace: &Namespace, refusal: &Refusal) ->
 }
 
 /// A native message as an event: `{"type":"x","roomId":…}` becomes `"x",{"roomId":…}`.
-fn named(parser: Parser, namespace: &Namespace, name: &str, message: &[u8]) -> Encoded {
+fn named(
+    parser: Parser,
+    namespace: &Namespace,
+    name: &str,
+    message: &[u8],
+    offset: Option<Offset>,
+) -> Encoded {
     let fields = message
         .iter()
         .position(|&byte| byte == b',')
         .map_or(&b"}"[..], |comma| &message[comma + 1..]);
-    let mut argument = BytesMut::with_capacity(fields.len() + 1);
-    argument.put_u8(b'{');
-    argument.put_slice(fields);
-    event(parser, namespace, None, name, &argument, &[])
+    let mut args = BytesMut::with_capacity(fields.len() + 1);
+    args.put_u8(b'{');
+    args.put_slice(fields);
+    put_offset(&mut args, offset);
+    event(parser, namespace, None, name, &args, &[])
 }
 
 /// An application's event: an array is the list of its arguments, anything else its one argument.
@@ -121,20 +128,29 @@ fn own_event(
     name: &EventName,
     data: &Json,
     binary: &[Bytes],
+    offset: Option<Offset>,
 ) -> Encoded {
     let text = data.as_str().trim();
     let args = text
         .strip_prefix('[')
         .and_then(|rest| rest.strip_suffix(']'))
         .unwrap_or(text);
-    event(
-        parser,
-        namespace,
-        None,
-        &sendable(name),
-        args.trim().as_bytes(),
-        binary,
-    )
+    let mut args = Cow::Borrowed(args.trim().as_bytes());
+    if offset.is_some() {
+        let mut more = BytesMut::from(&args[..]);
+        put_offset(&mut more, offset);
+        args = more.to_vec().into();
+    }
+    event(parser, namespace, None, &sendable(name), &args, binary)
+}
+
+/// Adds the last argument.
+fn put_offset(args: &mut BytesMut, offset: Option<Offset>) {
+    let Some(offset) = offset else { return };
+    if !args.is_empty() {
+        args.put_u8(b',');
+    }
+    args.put_slice(format!("\"{offset}\"").as_bytes());
 }
 
 /// Names that only the server says, or that clients take for their own life cycle, get a prefix: whoever may publish an event could otherwise forge a

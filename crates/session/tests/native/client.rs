@@ -181,6 +181,7 @@ pub(crate) fn admitted(identity: Identity) -> Outcome {
         identity,
         resume: token(1),
         joined: Vec::new(),
+        recovery: None,
     }))
 }
 
@@ -224,6 +225,7 @@ pub(crate) fn joined(name: &str, seq: u64, replayed: u64) -> Joined {
         recovered: true,
         members: 3,
         replay: replay.collect(),
+        offset: None,
     }
 }
 
