@@ -499,7 +499,7 @@ fn published() -> Published {
     Published {
         id: nuncio_model::MessageId::new(1, 2),
         position: nuncio_model::Position {
-            epoch: nuncio_model::Epoch::from_random(1),
+            epoch: Epoch::from_random(1),
             seq: 3,
         },
         ts: 5,
