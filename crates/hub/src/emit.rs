@@ -44,15 +44,22 @@ impl<S: Sink> Node<S> {
 
     /// The sockets that an emit goes to.
     pub fn resolve(&self, emit: &Emit) -> Vec<Arc<Socket<S>>> {
+        self.select(&emit.namespace, &emit.target, &emit.except)
+    }
+
+    /// The sockets of a target but the excepted, each once. O(sockets of both).
+    pub fn select(
+        &self,
+        namespace: &Namespace,
+        target: &Target,
+        except: &[Target],
+    ) -> Vec<Arc<Socket<S>>> {
         let mut seen = HashSet::with_hasher(FixedState::default());
-        for target in &emit.except {
-            seen.extend(
-                self.targets(&emit.namespace, target)
-                    .iter()
-                    .map(|socket| socket.id),
-            );
+        for target in except {
+            let excepted = self.targets(namespace, target);
+            seen.extend(excepted.iter().map(|socket| socket.id));
         }
-        let mut sockets = self.targets(&emit.namespace, &emit.target);
+        let mut sockets = self.targets(namespace, target);
         sockets.retain(|socket| seen.insert(socket.id));
         sockets
     }

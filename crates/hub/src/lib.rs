@@ -43,7 +43,7 @@ pub use node::{End, Node};
 pub use notice::Notice;
 pub use observer::Observer;
 pub use outbox::{Flushed, Outbox, Pushed, Sink, Writer};
-pub use policy::{Durability, Policies, RoomPolicy};
+pub use policy::{Durability, Policies, Quiet, RoomPolicy};
 pub use random::Random;
 pub use rooms::{Counters, Rooms};
 pub use shard::Shards;

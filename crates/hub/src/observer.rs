@@ -6,6 +6,7 @@ use nuncio_model::{Namespace, Publication, UserId};
 
 use crate::broker::RoomKey;
 use crate::outbox::Sink;
+use crate::policy::Quiet;
 use crate::rooms::Rooms;
 use crate::socket::Member;
 
@@ -45,6 +46,15 @@ impl<S: Sink> Rooms<S> {
     pub fn observed_by(mut self, observer: Option<Arc<dyn Observer>>) -> Self {
         self.observer = observer;
         self
+    }
+
+    /// Leaves it to somebody else to tell who comes and goes in the namespaces that `quiet` says yes to. Only the first call counts.
+    pub fn set_quiet(&self, quiet: Quiet) {
+        let _ = self.quiet.set(quiet);
+    }
+
+    pub(crate) fn is_quiet(&self, namespace: &Namespace) -> bool {
+        self.quiet.get().is_some_and(|quiet| quiet(namespace))
     }
 
     pub(crate) fn observe(&self, tell: impl FnOnce(&dyn Observer)) {

@@ -1,6 +1,6 @@
 //! What a room keeps and announces, decided by its name.
 
-use nuncio_model::{HistoryLimits, Pattern};
+use nuncio_model::{HistoryLimits, Namespace, Pattern};
 
 /// Where a room's publications are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +32,9 @@ impl RoomPolicy {
         }
     }
 }
+
+/// Says of a namespace whether its rooms are quiet: nobody in them is told who comes and goes.
+pub type Quiet = Box<dyn Fn(&Namespace) -> bool + Send + Sync>;
 
 /// Policies by pattern of the room id; the first that matches holds, else the default.
 #[derive(Debug, Clone)]

@@ -1,12 +1,14 @@
 //! The rooms of this node, in shards, and the fan-out of what is published to them.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
-use nuncio_model::{Position, PresencePage, Push, RoomLimits, RoomName, SocketId, Typing, UserId};
+use nuncio_model::{
+    Namespace, Position, PresencePage, Push, RoomLimits, RoomName, SocketId, Typing, UserId,
+};
 use parking_lot::MutexGuard;
 use smallvec::{SmallVec, smallvec};
 
@@ -15,7 +17,7 @@ use crate::encode::Encode;
 use crate::flush::Flushers;
 use crate::observer::Observer;
 use crate::outbox::{Outbox, Sink};
-use crate::policy::Policies;
+use crate::policy::{Policies, Quiet};
 use crate::room::{Queued, Room};
 use crate::shard::Shards;
 use crate::socket::{Member, Socket};
@@ -39,6 +41,7 @@ pub struct Rooms<S> {
     limits: RoomLimits,
     counters: Counters,
     pub(crate) observer: Option<Arc<dyn Observer>>,
+    pub(crate) quiet: OnceLock<Quiet>,
 }
 
 struct Shard<S> {
@@ -92,6 +95,7 @@ impl<S: Sink> Rooms<S> {
             limits,
             counters: Counters::default(),
             observer: None,
+            quiet: OnceLock::new(),
         }
     }
 
@@ -347,7 +351,9 @@ impl<S: Sink> Rooms<S> {
 
     /// Whether members of the room are told names, or only counts, or nothing.
     pub(crate) fn announces_names(&self, key: &RoomKey, users: u64) -> bool {
-        self.policies.of(&key.room).presence && users <= self.limits.presence_names_max as u64
+        users <= self.limits.presence_names_max as u64
+            && self.policies.of(&key.room).presence
+            && !self.is_quiet(&key.namespace)
     }
 
     /// Notes and announces typing, to all members but the typist.
@@ -400,6 +406,7 @@ impl<S: Sink> Rooms<S> {
                 if counts == Counts::Announce
                     && let Some(count) = room.changed_count(self.limits.presence_names_max)
                     && self.policies.of(&key.room).presence
+                    && !self.is_quiet(&key.namespace)
                 {
                     let room = key.room.clone();
                     let push = Push::PresenceCount { room, count };
@@ -459,11 +466,7 @@ impl<S: Sink> Rooms<S> {
     }
 
     /// Where the room stands for its members on this node.
-    pub fn position(
-        &self,
-        namespace: &nuncio_model::Namespace,
-        room: &RoomName,
-    ) -> Option<Position> {
+    pub fn position(&self, namespace: &Namespace, room: &RoomName) -> Option<Position> {
         let key = RoomKey {
             namespace: namespace.clone(),
             room: room.clone(),

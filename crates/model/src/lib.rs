@@ -14,6 +14,7 @@ mod message;
 mod name;
 mod now;
 mod offset;
+mod opening;
 mod rate;
 mod request;
 
@@ -33,5 +34,8 @@ pub use message::{
 pub use name::{EventName, IdempotencyKey, NameError, Namespace, RoomName, UserId};
 pub use now::Now;
 pub use offset::Offset;
+pub use opening::{Head, Opening};
 pub use rate::RateBucket;
-pub use request::{Admitted, Content, Missed, Outcome, Recovery, Request, Resumed, Secret};
+pub use request::{
+    Admitted, Content, Missed, Outcome, Recovery, Request, Resumed, Secret, TurnedAway, Vocabulary,
+};

@@ -125,6 +125,19 @@ pub enum Push {
         /// As in [`Publication::ts`].
         ts: u64,
     },
+    /// An event of the server that its receivers are to answer, each by the same number.
+    Question {
+        /// Its name.
+        name: EventName,
+        /// As in [`Body::Event`].
+        data: Json,
+        /// As in [`Body::Event`].
+        attachments: Box<[Bytes]>,
+        /// As in [`Publication::ts`].
+        ts: u64,
+        /// What the answers carry: at most 2^53-1.
+        ack: u64,
+    },
     /// `message:private`.
     Private {
         /// The sender's session; `None` for the backend.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::{
-    Command, Identity, Joined, Offset, Position, Publication, Push, Refusal, Reply, ResumeToken,
-    RoomName, SocketId,
+    Command, Identity, Joined, Json, Offset, Opening, Position, Publication, Push, Refusal, Reply,
+    ResumeToken, RoomName, SocketId,
 };
 
 /// A text that must not be seen: a token of any kind. `Debug` shows only that it is there.
@@ -53,8 +53,19 @@ pub enum Request {
     Connect {
         /// The payload of its CONNECT, a JSON object.
         auth: Secret,
-        /// The token of the request that opened the connection.
-        token: Option<Secret>,
+        /// The request that opened the connection.
+        opening: Opening,
+    },
+    /// Go on with letting this client in: what that waited for has come about.
+    Proceed,
+    /// Take what the client answers to a question of the server. The outcome is [`Outcome::Silent`].
+    Answer {
+        /// The number of the question.
+        ack: u64,
+        /// One value, or an array of all.
+        data: Json,
+        /// As in [`Body::Event`](crate::Body::Event).
+        attachments: Box<[Bytes]>,
     },
     /// Let this client in, whose request said who it is.
     Enter(Box<Identity>),
@@ -84,6 +95,29 @@ pub enum Outcome {
     Refreshed(Box<Identity>),
     /// The command is done.
     Reply(Reply),
+    /// It is done, and there is nothing to say: the handler of an event did not answer it.
+    Silent,
+    /// The server's program does not let the client in, and says so in its own words.
+    TurnedAway(Box<TurnedAway>),
+}
+
+/// What a client is told that the server's program does not let in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TurnedAway {
+    /// A sentence.
+    pub message: String,
+    /// What its program is to know.
+    pub data: Option<Json>,
+}
+
+/// Who gives the events of a namespace their meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Vocabulary {
+    /// The server: `message:send` publishes, `room:join` joins.
+    #[default]
+    BuiltIn,
+    /// The handlers of a program, which get every event as it is.
+    Application,
 }
 
 /// A client that was let in.
@@ -97,6 +131,8 @@ pub struct Admitted {
     pub joined: Vec<Joined>,
     /// What a client is told of its connection state, where that can be recovered; boxed, because it mostly cannot.
     pub recovery: Option<Box<Recovery>>,
+    /// What the events of its namespace mean.
+    pub vocabulary: Vocabulary,
 }
 
 /// What a Socket.IO client gets in a namespace with connection state recovery. Its private id is the text of [`Admitted::resume`].

@@ -10,7 +10,8 @@ use http::request::Parts;
 use http::{HeaderMap, Response, StatusCode, Uri, header};
 use nuncio_hub::{EncoderId, End, Notice};
 use nuncio_model::{
-    CloseCode, ErrorCode, Namespace, Now, Outcome, Refusal, Request, ResumeToken, Secret, SocketId,
+    CloseCode, ErrorCode, Head, Namespace, Now, Opening, Outcome, Refusal, Request, ResumeToken,
+    Secret, SocketId,
 };
 use nuncio_transport::{
     Admission, AllowedOrigin, App, Body, Client, Closed, ClosedBy, Credentials, Form, Node, Outbox,
@@ -78,7 +79,7 @@ impl App for Nuncio {
             .and_then(|()| self.token_of(uri, headers, self.caller(uri, headers)?))
             .map_err(|refused| Box::new(self.turn_away(refused, uri)))?;
         Ok(Visitor {
-            token: token.map(|token| Secret::from(token.as_str())),
+            opening: Opening::token_only(token.map(|token| Secret::from(token.as_str()))),
             address: self.address_of(headers, peer),
         })
     }
@@ -91,11 +92,12 @@ impl App for Nuncio {
         routes::respond(self, request, peer).await
     }
 
-    fn opened(&self, client: &Client) {
+    fn opened(&self, client: &Client, opening: Option<Arc<Head>>) {
         self.metrics.connections.inc();
         self.anonymous
             .lock()
             .insert(client.id, Arc::downgrade(&client.outbox));
+        let _ = opening;
     }
 
     fn call(
@@ -249,6 +251,7 @@ impl Nuncio {
             namespace,
             identity,
             resume,
+            opening: None,
             address: self.address_of(&request.headers, peer),
         })
     }

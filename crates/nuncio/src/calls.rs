@@ -5,7 +5,7 @@ use std::sync::Arc;
 use nuncio_hub::{Memberships, Notice, Submission};
 use nuncio_model::{
     Admitted, Command, ErrorCode, Identity, JoinRequest, Now, Outcome, PublishRequest, Refusal,
-    Reply, Request, ResumeToken, Right, RoomName, Secret, UserId, quote,
+    Reply, Request, ResumeToken, Right, RoomName, Secret, UserId, Vocabulary, quote,
 };
 use nuncio_transport::{App as _, Client, Socket, Standing, random};
 
@@ -27,10 +27,12 @@ impl Nuncio {
                 Ok(identity) => self.enter(client, call, identity, now),
                 Err(refusal) => Some(Err(refusal)),
             },
-            Request::Connect { auth, token } => match self.identify(&auth, token, now) {
-                Ok(identity) => self.enter(client, call, identity, now),
-                Err(refusal) => Some(Err(refusal)),
-            },
+            Request::Connect { auth, opening } => {
+                match self.identify(&auth, opening.token(), now) {
+                    Ok(identity) => self.enter(client, call, identity, now),
+                    Err(refusal) => Some(Err(refusal)),
+                }
+            }
             Request::Enter(identity) => self.enter(client, call, *identity, now),
             Request::Resume { token, rooms } => self.resume(client, call, token, rooms, now),
             Request::Refresh(token) => Some(
@@ -38,6 +40,7 @@ impl Nuncio {
                     .and_then(|identity| self.renew(client, identity, now)),
             ),
             Request::Renew(identity) => Some(self.renew(client, *identity, now)),
+            Request::Proceed | Request::Answer { .. } => Some(Ok(Outcome::Silent)),
             Request::Command(command) => match client.socket.clone() {
                 Some(socket) => self.command(&socket, call, command, now),
                 None => Some(Err(Refusal::new(
@@ -97,6 +100,7 @@ impl Nuncio {
                         resume,
                         joined,
                         recovery: None,
+                        vocabulary: Vocabulary::BuiltIn,
                     }))));
                 },
             );

@@ -169,7 +169,17 @@ impl Session {
                 };
                 self.handle_resume(id, request, out);
             }
-            Incoming::Answer { .. } => {}
+            Incoming::Answer { ack, data } => {
+                let attachments = Box::default();
+                let request = Request::Answer {
+                    ack,
+                    data,
+                    attachments,
+                };
+                if self.is_open() {
+                    self.ask(None, request, Kind::Other, out);
+                }
+            }
             Incoming::Command { id, command, form } => match self.state {
                 State::Open { .. } => self.handle_command(id, command, form, out),
                 State::Anonymous { .. } => self.close(CloseCode::POLICY, "Not authenticated", out),

@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use nuncio_model::{
-    CloseCode, Command, ErrorCode, Grants, Identity, Namespace, Now, Push, Refusal, Request,
-    RetryRule, RoomName, Secret,
+    CloseCode, Command, ErrorCode, Grants, Identity, Namespace, Now, Opening, Push, Refusal,
+    Request, RetryRule, RoomName, Vocabulary,
 };
 use nuncio_protocol::JoinForm;
 use nuncio_socketio::server::{Config, Connection, DisconnectReason, Output as Said};
@@ -21,6 +21,7 @@ use crate::pending::Pending;
 use crate::rights;
 use crate::settings::Settings;
 
+mod application;
 mod complete;
 mod encode;
 mod event;
@@ -43,8 +44,7 @@ pub struct Session {
     members: SmallVec<[Member; 1]>,
     budget: Budget,
     pending: Pending,
-    /// The token of the request that opened the connection.
-    token: Option<Secret>,
+    opening: Opening,
     calls: u32,
     arrivals: u32,
 }
@@ -62,25 +62,37 @@ enum Standing {
     /// The server has not decided yet.
     Asked,
     /// Somebody, until its token ends.
-    Open { grants: Arc<Grants>, expiry: Expiry },
+    Open {
+        grants: Arc<Grants>,
+        expiry: Expiry,
+        vocabulary: Vocabulary,
+    },
 }
 
 impl Standing {
-    fn of(identity: &Identity, now: Now) -> Self {
+    fn of(identity: &Identity, vocabulary: Vocabulary, now: Now) -> Self {
         Self::Open {
             grants: identity.grants.clone(),
             expiry: Expiry::new(identity.exp, now),
+            vocabulary,
+        }
+    }
+
+    /// The same for another token.
+    fn renew(&mut self, identity: &Identity, now: Now) {
+        if let Self::Open { vocabulary, .. } = *self {
+            *self = Self::of(identity, vocabulary, now);
         }
     }
 }
 
 impl Session {
-    /// A session over a connection that was just opened. `token` is that of its request.
+    /// A session over a connection that was just opened.
     pub fn new(
         settings: Arc<Settings>,
         config: Arc<Config>,
         protocol: Protocol,
-        token: Option<Secret>,
+        opening: Opening,
         now: Now,
     ) -> Self {
         Self {
@@ -89,7 +101,7 @@ impl Session {
             members: SmallVec::new(),
             budget: Budget::default(),
             pending: Pending::default(),
-            token,
+            opening,
             calls: 0,
             arrivals: 0,
         }
@@ -286,8 +298,13 @@ impl Session {
                     id,
                     event,
                 } => self.handle_event(&namespace, id, &event, now, out),
-                // The server asks its clients nothing yet.
-                Said::Ack { .. } | Said::AckTimeout { .. } => {}
+                Said::Ack {
+                    namespace,
+                    id,
+                    args,
+                } => self.handle_ack(&namespace, id, &args, now, out),
+                // Who asked keeps the time.
+                Said::AckTimeout { .. } => {}
                 Said::Disconnected { namespace, reason } => self.leave(&namespace, reason, out),
                 Said::Send(encoded) => out.push(Output::Send(encoded)),
                 Said::Close => {
@@ -333,7 +350,7 @@ impl Session {
         });
         let request = Request::Connect {
             auth: String::from_utf8_lossy(auth).into_owned().into(),
-            token: self.token.clone(),
+            opening: self.opening.clone(),
         };
         self.ask(number, None, request, Kind::Authenticate, out);
     }
@@ -346,7 +363,10 @@ impl Session {
         now: Now,
         out: &mut Vec<Output>,
     ) {
-        let command = event::command_of(event);
+        let command = match self.vocabulary(namespace) {
+            Vocabulary::BuiltIn => event::command_of(event),
+            Vocabulary::Application => event::call_of(event).map(|call| (call, JoinForm::One)),
+        };
         let cost = match &command {
             Ok((command, _)) => Cost::of(command),
             Err(_) => Cost::Message,
@@ -422,25 +442,6 @@ impl Session {
             call,
             request,
         });
-    }
-
-    /// Tells a refusal. One that names no time to wait puts the client out: it has ignored too many.
-    fn refuse(
-        &mut self,
-        namespace: &nuncio_socketio::Namespace,
-        id: Option<u64>,
-        refusal: &Refusal,
-        out: &mut Vec<Output>,
-    ) {
-        let encoded = match id {
-            Some(id) => encode::refused(self.parser(), namespace, id, refusal),
-            None => encode::error(self.parser(), namespace, refusal),
-        };
-        out.push(Output::Refused(refusal.code));
-        self.send(encoded);
-        if refusal.code == ErrorCode::RateLimited && refusal.retry_after.is_none() {
-            self.disconnect_all();
-        }
     }
 
     fn send(&mut self, encoded: Encoded) {

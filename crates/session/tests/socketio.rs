@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use nuncio_model::{
     Admitted, Body, CloseCode, Command, Content, Epoch, ErrorCode, EventName, Grants, Identity,
-    Json, Missed, Namespace, Now, Offset, Outcome, Pattern, PublishRequest, Published, Push,
-    RateLimits, Recovery, Refusal, Reply, Request, ResumeToken, Rights, RoomGrant, SocketId,
-    UserId,
+    Json, Missed, Namespace, Now, Offset, Opening, Outcome, Pattern, PublishRequest, Published,
+    Push, RateLimits, Recovery, Refusal, Reply, Request, ResumeToken, Rights, RoomGrant, SocketId,
+    TurnedAway, UserId, Vocabulary,
 };
 use nuncio_session::socketio::{Output, Session, push};
 use nuncio_session::{Call, Settings};
-use nuncio_socketio::server::DisconnectReason;
+use nuncio_socketio::server::{Config, DisconnectReason, UnexpectedAcks};
 use nuncio_socketio::{Parser, Protocol};
 
 #[test]
@@ -27,10 +27,11 @@ fn a_client_joins_by_the_token_of_its_auth() {
     peer.say(r#"0{"token":"a.b.c"}"#);
 
     let (call, request) = peer.call();
-    let Request::Connect { auth, token: None } = request else {
+    let Request::Connect { auth, opening } = request else {
         panic!("{request:?}");
     };
     assert_eq!(auth.reveal(), r#"{"token":"a.b.c"}"#);
+    assert_eq!(opening.token(), None);
     peer.complete(call, Ok(admitted()));
     assert_eq!(peer.sent(), [format!(r#"0{{"sid":"{}"}}"#, socket())]);
     assert!(peer.was_released());
@@ -218,6 +219,91 @@ fn the_reply_of_a_join_goes_to_nobody_when_the_client_has_left_meanwhile() {
 }
 
 #[test]
+fn where_a_program_handles_the_events_they_all_go_to_it_as_they_are() {
+    let mut peer = Peer::in_application();
+
+    for (packet, event, data) in [
+        (
+            r#"21["message:send",{"a":1}]"#,
+            "message:send",
+            r#"{"a":1}"#,
+        ),
+        (r#"22["room:join","lobby"]"#, "room:join", r#""lobby""#),
+        (r#"23["list",[1,2]]"#, "list", "[[1,2]]"),
+        (r#"24["two",1,[2]]"#, "two", "[1,[2]]"),
+        (r#"25["none"]"#, "none", "[]"),
+    ] {
+        peer.say(packet);
+        let (call, request) = peer.call();
+        let Request::Command(Command::Call {
+            event: name,
+            data: found,
+            ..
+        }) = request
+        else {
+            panic!("{request:?}");
+        };
+        assert_eq!((name.as_str(), found.as_str()), (event, data));
+        peer.complete(call, Ok(Outcome::Silent));
+        assert!(peer.sent().is_empty(), "nobody answered {packet}");
+    }
+}
+
+#[test]
+fn the_answer_to_a_question_of_a_program_is_handed_on_and_others_are_ignored() {
+    let mut peer = Peer::in_application();
+    peer.say("37[true]");
+    let (_, request) = peer.call();
+    let Request::Answer { ack, data, .. } = request else {
+        panic!("{request:?}");
+    };
+    assert_eq!((ack, data.as_str()), (7, "[true]"));
+
+    let mut peer = Peer::joined();
+    peer.say("37[true]");
+    assert!(peer.calls().is_empty());
+}
+
+#[test]
+fn a_program_turns_a_client_away_in_its_own_words() {
+    let mut peer = Peer::new(RateLimits::default());
+    peer.say("0{}");
+    let (call, _) = peer.call();
+
+    let away = TurnedAway {
+        message: "not today".into(),
+        data: Some(Json::parse(r#"{"try":"tomorrow"}"#).unwrap()),
+    };
+    peer.complete(call, Ok(Outcome::TurnedAway(Box::new(away))));
+
+    let refused = r#"4{"message":"not today","data":{"try":"tomorrow"}}"#;
+    assert_eq!(peer.sent(), [refused]);
+    assert!(!peer.was_released(), "nothing was held");
+}
+
+#[test]
+fn a_program_emits_under_any_name_but_those_of_the_life_cycle() {
+    for (name, sent) in [
+        ("message:new", "message:new"),
+        ("disconnect", "event:disconnect"),
+    ] {
+        let event = Push::Event {
+            name: EventName::parse(name).unwrap(),
+            data: Json::null(),
+            attachments: Box::default(),
+            room: None,
+            author: None,
+            ts: 0,
+        };
+        let text = push(Parser::Default, "/", &event, None)
+            .text()
+            .unwrap()
+            .to_owned();
+        assert_eq!(text, format!(r#"2["{sent}",null]"#));
+    }
+}
+
+#[test]
 fn an_event_cannot_pass_for_a_message_of_the_server() {
     for name in ["message:new", "error", "disconnect", "user:joined"] {
         let event = Push::Event {
@@ -225,7 +311,7 @@ fn an_event_cannot_pass_for_a_message_of_the_server() {
             data: Json::parse(r#"{"userId":"admin"}"#).unwrap(),
             attachments: Box::default(),
             room: None,
-            author: None,
+            author: Some(UserId::parse("mallory").unwrap()),
             ts: 0,
         };
         let text = push(Parser::Default, "/", &event, None)
@@ -367,7 +453,16 @@ impl Peer {
             instant: Instant::now(),
             unix_ms: 1_000_000_000,
         };
-        let session = Session::new(Arc::new(settings), Arc::default(), Protocol::V5, None, now);
+        let opening = Opening::token_only(None);
+        let mut config = Config::default();
+        config.unexpected_acks = UnexpectedAcks::Told;
+        let session = Session::new(
+            Arc::new(settings),
+            Arc::new(config),
+            Protocol::V5,
+            opening,
+            now,
+        );
         Self {
             session,
             out: Vec::new(),
@@ -378,6 +473,20 @@ impl Peer {
     fn joined() -> Self {
         let mut peer = Self::new(RateLimits::default());
         peer.enter();
+        peer
+    }
+
+    /// In a namespace whose events a program handles.
+    fn in_application() -> Self {
+        let mut peer = Self::new(RateLimits::default());
+        peer.say("0");
+        let (call, _) = peer.call();
+        let Outcome::Admitted(mut admitted) = admitted() else {
+            unreachable!("it admits");
+        };
+        admitted.vocabulary = Vocabulary::Application;
+        peer.complete(call, Ok(Outcome::Admitted(admitted)));
+        peer.out.clear();
         peer
     }
 
@@ -492,6 +601,7 @@ fn admitted() -> Outcome {
         },
         joined: Vec::new(),
         recovery: None,
+        vocabulary: Vocabulary::BuiltIn,
     }))
 }
 

@@ -30,6 +30,18 @@ pub struct Config {
     pub parser: ParserRule,
     /// Bounds on what a client may send.
     pub limits: Limits,
+    /// What becomes of acknowledgements that were not announced. Default: they are ignored.
+    pub unexpected_acks: UnexpectedAcks,
+}
+
+/// What becomes of acknowledgements that nobody announced by [`Connection::expect_ack`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum UnexpectedAcks {
+    /// They are ignored.
+    #[default]
+    Ignored,
+    /// They are told like the others, for an application that keeps its questions itself.
+    Told,
 }
 
 /// The namespaces of one client, its attachments and acknowledgements on their way.
@@ -360,11 +372,11 @@ impl Connection {
 
     fn handle_ack(&mut self, namespace: Namespace, id: Option<u64>, args: Payload) {
         let Some(id) = id else { return };
-        if self
+        let is_expected = self
             .acks
             .as_mut()
-            .is_some_and(|acks| acks.take(&namespace, id))
-        {
+            .is_some_and(|acks| acks.take(&namespace, id));
+        if is_expected || self.config.unexpected_acks == UnexpectedAcks::Told {
             self.outputs.push_back(Output::Ack {
                 namespace,
                 id,
@@ -423,6 +435,7 @@ impl Default for Config {
             connect_timeout: Duration::from_secs(45),
             parser: ParserRule::Only(Parser::Default),
             limits: Limits::default(),
+            unexpected_acks: UnexpectedAcks::default(),
         }
     }
 }

@@ -13,8 +13,8 @@ use http::request::Parts;
 use http::{HeaderMap, Request, Response, StatusCode, Uri};
 use nuncio_hub::{Durability, Encode, Message, Policies, Pushed, RoomPolicy};
 use nuncio_model::{
-    Admitted, Command, ErrorCode, EventName, Grants, Identity, Json, Now, Outcome, Push,
-    RateLimits, Refusal, Reply, ResumeToken, RoomLimits, UserId,
+    Admitted, Command, ErrorCode, EventName, Grants, Head, Identity, Json, Now, Opening, Outcome,
+    Push, RateLimits, Refusal, Reply, ResumeToken, RoomLimits, UserId, Vocabulary,
 };
 use nuncio_session::Settings;
 use nuncio_transport::{
@@ -126,7 +126,7 @@ impl App for Conformance {
         peer: IpAddr,
     ) -> Result<Visitor, Box<Response<Body>>> {
         Ok(Visitor {
-            token: None,
+            opening: Opening::token_only(None),
             address: peer,
         })
     }
@@ -135,7 +135,7 @@ impl App for Conformance {
         not_found()
     }
 
-    fn opened(&self, _: &Client) {}
+    fn opened(&self, _: &Client, _: Option<Arc<Head>>) {}
 
     fn call(
         self: &Arc<Self>,
@@ -205,6 +205,7 @@ impl Conformance {
             resume,
             joined: Vec::new(),
             recovery: None,
+            vocabulary: Vocabulary::BuiltIn,
         })))
     }
 

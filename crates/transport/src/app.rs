@@ -11,7 +11,8 @@ use http::{HeaderMap, HeaderValue, Request, Response, Uri};
 use http_body_util::combinators::UnsyncBoxBody;
 use nuncio_hub::EncoderId;
 use nuncio_model::{
-    CloseCode, ErrorCode, Grants, Identity, Namespace, Now, Outcome, Refusal, Secret, SocketId,
+    CloseCode, ErrorCode, Grants, Head, Identity, Namespace, Now, Opening, Outcome, Refusal,
+    Secret, SocketId,
 };
 
 use crate::sink::{Outbox, Socket};
@@ -66,8 +67,8 @@ pub trait App: Send + Sync + 'static {
         peer: IpAddr,
     ) -> impl Future<Output = Response<Body>> + Send;
 
-    /// A connection was upgraded; nobody is behind it yet.
-    fn opened(&self, client: &Client);
+    /// A connection was upgraded; nobody is behind it yet. `opening` is the request that opened it, where that is asked for later.
+    fn opened(&self, client: &Client, opening: Option<Arc<Head>>);
 
     /// Does what a session asks; `None` when the outcome comes later, by a [`Notice`](nuncio_hub::Notice) to the client's outbox.
     fn call(
@@ -109,6 +110,8 @@ pub struct Admission {
     pub identity: Option<Identity>,
     /// The session it wants to have back.
     pub resume: Option<Secret>,
+    /// Its request, where that is asked for later.
+    pub opening: Option<Arc<Head>>,
     /// Its address, as a trusted proxy tells it.
     pub address: IpAddr,
 }
@@ -134,8 +137,8 @@ pub enum Credentials {
 /// A Socket.IO connection that may be opened.
 #[derive(Debug)]
 pub struct Visitor {
-    /// The token of its request, which counts where a CONNECT has none.
-    pub token: Option<Secret>,
+    /// Its request, whose token counts where a CONNECT has none.
+    pub opening: Opening,
     /// Its address, as a trusted proxy tells it.
     pub address: IpAddr,
 }

@@ -156,6 +156,7 @@ impl<A: App> Service<A> {
             namespace,
             identity,
             resume,
+            opening,
             address,
         } = admission;
         let encoder = encoder_of(accepted.deflate);
@@ -172,7 +173,7 @@ impl<A: App> Service<A> {
             encoder,
             about,
         };
-        shared.app.opened(&client);
+        shared.app.opened(&client, opening);
         let mut driver = Driver::new(
             shared,
             io,

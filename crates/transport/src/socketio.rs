@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use nuncio_engineio::Config as EngineConfig;
 use nuncio_socketio::ParserRule;
-use nuncio_socketio::server::Config as SocketConfig;
+use nuncio_socketio::server::{Config as SocketConfig, UnexpectedAcks};
 use nuncio_websocket::handshake::DeflateConfig;
 
 pub use form::Form;
@@ -107,6 +107,8 @@ impl SocketIo {
         let mut socket = SocketConfig::default();
         socket.connect_timeout = options.connect_timeout;
         socket.parser = options.parser;
+        // Programs keep their questions themselves: one may go to many clients.
+        socket.unexpected_acks = UnexpectedAcks::Told;
         Self {
             path: options.path,
             engine: Arc::new(engine),

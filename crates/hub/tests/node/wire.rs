@@ -131,6 +131,7 @@ pub(crate) fn said(publication: &Publication) -> String {
 fn pushed(push: &Push) -> String {
     match push {
         Push::Event { data, .. } => format!("event {}", data.as_str()),
+        Push::Question { data, .. } => format!("question {}", data.as_str()),
         Push::Private { content, .. } => format!("private {}", content.as_str()),
         Push::Joined { room, user } => format!("joined {room} {user}"),
         Push::Left { room, user } => format!("left {room} {user}"),

@@ -23,6 +23,18 @@ pub fn push(push: &Push) -> Bytes {
             optional(&mut text, "userId", author.as_deref());
             text.close()
         }
+        Push::Question {
+            name,
+            data,
+            attachments: _,
+            ts,
+            ack,
+        } => {
+            let mut text = Text::message("event", name.len() + data.as_bytes().len() + 96);
+            text.string("event", name).json("data", data);
+            text.number("ts", *ts).number("ackId", *ack);
+            text.close()
+        }
         Push::Private {
             from,
             from_user,

@@ -1,8 +1,8 @@
 //! What a session says once the server has answered its calls.
 
 use nuncio_model::{
-    CallId, CloseCode, ErrorCode, Identity, Joined, Now, Outcome, PositionReason, Push, Refusal,
-    Reply, RoomName,
+    CallId, CloseCode, ErrorCode, Identity, Joined, Json, Now, Outcome, PositionReason, Push,
+    Refusal, Reply, RoomName, TurnedAway,
 };
 use nuncio_protocol::JoinForm;
 use nuncio_protocol::encode::{self, Recovery};
@@ -41,6 +41,13 @@ impl Session {
             }
             (Kind::Join { form, refused }, Ok(Outcome::Reply(Reply::Joined(rooms)))) => {
                 complete_join(id.as_ref(), rooms, form, refused, out);
+            }
+            (_, Ok(Outcome::Silent)) => {
+                let null = Reply::Answer {
+                    data: Json::null(),
+                    attachments: Box::default(),
+                };
+                send_reply(id.as_ref(), &null, JoinForm::One, out);
             }
             (_, Ok(Outcome::Reply(reply))) => send_reply(id.as_ref(), &reply, JoinForm::One, out),
             (_, Err(refusal)) => self.refuse(id.as_ref(), &refusal, out),
@@ -85,6 +92,15 @@ impl Session {
                     send_joined(joined, out);
                 }
                 out.push(Output::Release);
+            }
+            Ok(Outcome::TurnedAway(away)) => {
+                let TurnedAway { message, data } = *away;
+                let refusal = Refusal {
+                    data,
+                    ..Refusal::new(ErrorCode::Forbidden, message)
+                };
+                refuse(id, &refusal, out);
+                self.close(CloseCode::POLICY, "Refused", out);
             }
             Ok(outcome) => unreachable!("authentication was answered with {outcome:?}"),
             Err(refusal) => match refusal.code {

@@ -1,8 +1,8 @@
 //! What a Socket.IO session says once the server has answered its calls.
 
 use nuncio_model::{
-    Admitted, CallId, Content, ErrorCode, Identity, Joined, Missed, Now, Outcome, PositionReason,
-    Push, Recovery, Refusal, Reply,
+    Admitted, CallId, Content, ErrorCode, Identity, Joined, Json, Missed, Now, Outcome,
+    PositionReason, Push, Recovery, Refusal, Reply, TurnedAway, Vocabulary,
 };
 use nuncio_protocol::JoinForm;
 use nuncio_socketio::Namespace;
@@ -46,7 +46,10 @@ impl Session {
         now: Now,
         out: &mut Vec<Output>,
     ) {
-        let holds = matches!(call.kind, Kind::Authenticate | Kind::Join { .. }) && result.is_ok();
+        let holds = matches!(
+            (&call.kind, &result),
+            (Kind::Authenticate, Ok(Outcome::Admitted(_))) | (Kind::Join { .. }, Ok(_))
+        );
         if let Some(namespace) = self.namespace_of(call.member) {
             if result.is_ok() {
                 self.budget.accepted();
@@ -74,9 +77,17 @@ impl Session {
         match (call.kind, result) {
             (Kind::Authenticate, Ok(Outcome::Admitted(admitted))) => {
                 self.enter(namespace, &admitted, now);
-                for joined in &admitted.joined {
-                    self.tell_joined(namespace, joined);
+                match admitted.vocabulary {
+                    Vocabulary::BuiltIn => {
+                        for joined in &admitted.joined {
+                            self.tell_joined(namespace, joined);
+                        }
+                    }
+                    Vocabulary::Application => {}
                 }
+            }
+            (Kind::Authenticate, Ok(Outcome::TurnedAway(away))) => {
+                self.turn_away(namespace, &away, out);
             }
             (Kind::Authenticate, Err(refusal)) => self.refuse_connect(namespace, &refusal, out),
             (Kind::Refresh, Ok(Outcome::Refreshed(identity))) => {
@@ -88,6 +99,7 @@ impl Session {
                 rights::merge_join(&mut rooms, refused);
                 self.complete_join(namespace, id, rooms, form, out);
             }
+            (_, Ok(Outcome::Silent)) => {}
             (_, Ok(Outcome::Reply(reply))) => self.reply(namespace, id, &reply, JoinForm::One),
             (_, Err(refusal)) => {
                 let refusal = self.count(refusal);
@@ -106,7 +118,7 @@ impl Session {
         if accepted.is_ok()
             && let Some(member) = self.member_in(namespace)
         {
-            member.standing = Standing::of(&admitted.identity, now);
+            member.standing = Standing::of(&admitted.identity, admitted.vocabulary, now);
         }
         if let Some(Recovery::Recovered { missed, .. }) = admitted.recovery.as_deref() {
             for Missed { offset, content } in missed {
@@ -126,8 +138,19 @@ impl Session {
     fn stand(&mut self, number: u32, identity: &Identity, now: Now) {
         let mut members = self.members.iter_mut();
         if let Some(member) = members.find(|member| member.number == number) {
-            member.standing = Standing::of(identity, now);
+            member.standing.renew(identity, now);
         }
+    }
+
+    /// CONNECT_ERROR in the words of the server's program.
+    fn turn_away(&mut self, namespace: &Namespace, away: &TurnedAway, out: &mut Vec<Output>) {
+        out.push(Output::Refused(ErrorCode::Forbidden));
+        let refusal = server::Refusal::Error {
+            message: &away.message,
+            data: away.data.as_ref().map(Json::as_str),
+        };
+        let _ = self.connection.refuse(namespace, refusal);
+        self.leave(namespace, DisconnectReason::ServerNamespaceDisconnect, out);
     }
 
     /// CONNECT_ERROR: what went wrong, for people and as data.
@@ -154,6 +177,28 @@ impl Session {
         // Nobody waits for it when the client has gone meanwhile.
         let _ = self.connection.refuse(namespace, refused);
         self.leave(namespace, DisconnectReason::ServerNamespaceDisconnect, out);
+    }
+
+    /// Tells a refusal. One that names no time to wait puts the client out: it has ignored too many.
+    pub(super) fn refuse(
+        &mut self,
+        namespace: &Namespace,
+        id: Option<u64>,
+        refusal: &Refusal,
+        out: &mut Vec<Output>,
+    ) {
+        out.push(Output::Refused(refusal.code));
+        match (id, self.vocabulary(namespace)) {
+            (Some(id), _) => self.send(encode::refused(self.parser(), namespace, id, refusal)),
+            (None, Vocabulary::BuiltIn) => {
+                self.send(encode::error(self.parser(), namespace, refusal))
+            }
+            // All events of the namespace are the program's: an error would be one that it never emitted.
+            (None, Vocabulary::Application) => {}
+        }
+        if refusal.code == ErrorCode::RateLimited && refusal.retry_after.is_none() {
+            self.disconnect_all();
+        }
     }
 
     fn complete_join(
@@ -228,7 +273,7 @@ impl Session {
         Some(member.namespace.clone())
     }
 
-    fn member_in(&mut self, namespace: &Namespace) -> Option<&mut Member> {
+    pub(super) fn member_in(&mut self, namespace: &Namespace) -> Option<&mut Member> {
         let mut members = self.members.iter_mut();
         members.find(|member| member.namespace == *namespace)
     }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use nuncio_model::{Body, EventName, Json, Offset, Publication, Push, Refusal, Reply};
+use nuncio_model::{Body, EventName, Json, Offset, Publication, Push, Refusal, Reply, UserId};
 use nuncio_protocol::{JoinForm, encode};
 use nuncio_socketio::encode::{Encoded, ack, event};
 use nuncio_socketio::payload::RESERVED_EVENTS;
@@ -23,7 +23,10 @@ pub fn publication(parser: Parser, publication: &Publication, offset: Option<Off
             name,
             data,
             attachments,
-        } => own_event(parser, &namespace, name, data, attachments, offset),
+        } => {
+            let name = name_of(name, publication.author.as_ref());
+            own_event(parser, &namespace, None, &name, data, attachments, offset)
+        }
     }
 }
 
@@ -35,8 +38,23 @@ pub fn push(parser: Parser, namespace: &str, push: &Push, offset: Option<Offset>
             name,
             data,
             attachments,
+            author,
             ..
-        } => return own_event(parser, &namespace, name, data, attachments, offset),
+        } => {
+            let name = name_of(name, author.as_ref());
+            return own_event(parser, &namespace, None, &name, data, attachments, offset);
+        }
+        Push::Question {
+            name,
+            data,
+            attachments,
+            ack,
+            ts: _,
+        } => {
+            let (id, name) = (Some(*ack), name_of(name, None));
+            // What is lost with the connection is answered by nobody: it has no place in the order.
+            return own_event(parser, &namespace, id, &name, data, attachments, None);
+        }
         Push::Private { .. } => "message:private",
         Push::Joined { .. } => "user:joined",
         Push::Left { .. } => "user:left",
@@ -125,7 +143,8 @@ fn named(
 fn own_event(
     parser: Parser,
     namespace: &Namespace,
-    name: &EventName,
+    id: Option<u64>,
+    name: &str,
     data: &Json,
     binary: &[Bytes],
     offset: Option<Offset>,
@@ -141,7 +160,7 @@ fn own_event(
         put_offset(&mut more, offset);
         args = more.to_vec().into();
     }
-    event(parser, namespace, None, &sendable(name), &args, binary)
+    event(parser, namespace, id, name, &args, binary)
 }
 
 /// Adds the last argument.
@@ -153,13 +172,14 @@ fn put_offset(args: &mut BytesMut, offset: Option<Offset>) {
     args.put_slice(format!("\"{offset}\"").as_bytes());
 }
 
-/// Names that only the server says, or that clients take for their own life cycle, get a prefix: whoever may publish an event could otherwise forge a
-/// message of somebody else, or a lost connection.
-fn sendable(name: &str) -> Cow<'_, str> {
-    if RESERVED_EVENTS.contains(&name) || SERVER_EVENTS.contains(&name) {
+/// Names that clients take for their own life cycle get a prefix, and so do those that only the server says when a client published the event: it could
+/// otherwise forge a message of somebody else, or a lost connection. What the server's program or the backend emits keeps its name.
+fn name_of<'a>(name: &'a EventName, author: Option<&UserId>) -> Cow<'a, str> {
+    let is_forged = author.is_some() && SERVER_EVENTS.contains(&name.as_str());
+    if is_forged || RESERVED_EVENTS.contains(&name.as_str()) {
         format!("event:{name}").into()
     } else {
-        name.into()
+        name.as_str().into()
     }
 }
 

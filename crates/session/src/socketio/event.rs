@@ -1,7 +1,7 @@
 //! What the events of a Socket.IO client mean: commands of the native protocol under other names.
 
 use bytes::Bytes;
-use nuncio_model::{Body, Command, PublishRequest, Refusal};
+use nuncio_model::{Body, Command, EventName, Json, PublishRequest, Refusal};
 use nuncio_protocol::{Incoming, JoinForm, Undecodable};
 use nuncio_socketio::Event;
 
@@ -37,6 +37,22 @@ pub(crate) fn command_of(event: &Event) -> Result<(Command, JoinForm), Refusal> 
         Ok(incoming) => unreachable!("a built-in event was read as {incoming:?}"),
         Err(Undecodable { refusal, .. }) => Err(refusal),
     }
+}
+
+/// Reads an event as a call of the program's handler, whatever its name.
+pub(crate) fn call_of(event: &Event) -> Result<Command, Refusal> {
+    let args = event.args_json();
+    let args = std::str::from_utf8(&args).expect("the arguments of an event are JSON");
+    let data = match event.args()[..] {
+        [only] if !only.get().starts_with('[') => only.get().to_owned(),
+        _ => format!("[{args}]"),
+    };
+    Json::check_depth(&data)?;
+    Ok(Command::Call {
+        event: EventName::parse(&event.name())?,
+        data: Json::from_checked(data.into()),
+        attachments: event.payload().attachments().into(),
+    })
 }
 
 /// The acknowledgement form of a native message; its `id` is asked for and not used.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use nuncio_model::{
     Admitted, Body, CloseCode, Epoch, Grants, Identity, Joined, Json, MessageId, Namespace, Now,
     Outcome, Pattern, Position, Publication, Refusal, Reply, Request, ResumeToken, Resumed, Right,
-    RoomGrant, RoomName, SocketId, UserId,
+    RoomGrant, RoomName, SocketId, UserId, Vocabulary,
 };
 use nuncio_session::{Call, Output, Session, Settings};
 use serde_json::Value;
@@ -182,6 +182,7 @@ pub(crate) fn admitted(identity: Identity) -> Outcome {
         resume: token(1),
         joined: Vec::new(),
         recovery: None,
+        vocabulary: Vocabulary::BuiltIn,
     }))
 }
 

@@ -238,5 +238,6 @@ fn outcome(answer: Answer, request: &Request) -> Result<Outcome, Refusal> {
             ts: 1,
         })),
         Request::Command(_) => Outcome::Reply(Reply::Done),
+        Request::Answer { .. } | Request::Proceed => Outcome::Silent,
     })
 }

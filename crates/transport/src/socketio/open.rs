@@ -101,7 +101,7 @@ fn driver<A: App>(
     visitor: Visitor,
     now: Now,
 ) -> Driver<A> {
-    let Visitor { token, address } = visitor;
+    let Visitor { opening, address } = visitor;
     let talk = match endpoint.purpose {
         Purpose::Sessions => Talk::Session(Session::new(
             shared.settings.clone(),
@@ -110,7 +110,7 @@ fn driver<A: App>(
                 nuncio_engineio::Protocol::V3 => nuncio_socketio::Protocol::V4,
                 nuncio_engineio::Protocol::V4 => nuncio_socketio::Protocol::V5,
             },
-            token,
+            opening,
             now,
         )),
         Purpose::Echo => Talk::Echo,

@@ -94,7 +94,7 @@ impl<A: App> Seats<A> {
                 since: self.since,
             }),
         };
-        self.shared.app.opened(&client);
+        self.shared.app.opened(&client, None);
         self.seats.push(Seat {
             member,
             ended: None,
