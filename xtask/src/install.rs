@@ -3,12 +3,14 @@
 use crate::step::{Outcome, command, run, succeeds};
 
 /// Programs by the Debian package that brings them.
-const PROGRAMS: [(&str, &str); 5] = [
+const PROGRAMS: [(&str, &str); 7] = [
     ("node", "nodejs"),
     ("npm", "npm"),
     ("chromium", "chromium"),
     ("python3", "python3-pip"),
     ("cc", "gcc"),
+    ("javac", "default-jdk-headless"),
+    ("mvn", "maven"),
 ];
 
 /// Looks for each program and installs the packages of those that are missing.
@@ -20,7 +22,7 @@ pub(crate) fn programs() -> Outcome {
         .map(|(_, package)| *package)
         .collect();
     if packages.is_empty() {
-        eprintln!("node, npm, chromium, python3 and cc are here");
+        eprintln!("node, npm, chromium, python3, cc, javac and mvn are here");
     } else {
         apt_install(&packages)?;
     }

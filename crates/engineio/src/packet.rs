@@ -132,7 +132,14 @@ impl Packet {
             (Protocol::V3, [kind, ..]) => return Err(PacketError::UnknownType(*kind)),
             (Protocol::V3, []) => return Err(PacketError::Empty),
         };
-        let bytes = BASE64.decode(encoded).map_err(|_| PacketError::Base64)?;
+        // The Java client breaks its lines (RFC 2045 §6.8), and the reference server reads over that.
+        let is_break = |byte: &u8| matches!(byte, b'\r' | b'\n');
+        let unbroken: Vec<u8> = encoded
+            .iter()
+            .copied()
+            .filter(|byte| !is_break(byte))
+            .collect();
+        let bytes = BASE64.decode(unbroken).map_err(|_| PacketError::Base64)?;
         Ok(Self::binary(bytes))
     }
 
@@ -249,6 +256,14 @@ mod tests {
         assert_eq!(decode_v4(""), Err(PacketError::Empty));
         assert_eq!(decode_v4("abc"), Err(PacketError::UnknownType(b'a')));
         assert_eq!(decode_v4("7"), Err(PacketError::UnknownType(b'7')));
+    }
+
+    #[test]
+    fn binary_data_of_the_java_client_arrives_although_its_base64_has_line_breaks() {
+        let message = Packet::binary(vec![0, 0x1e, 1, 0xff]);
+
+        assert_eq!(decode_v4("bAB4B/w==\n"), Ok(message.clone()));
+        assert_eq!(decode_v4("bAB4B\r\n/w==\r\n"), Ok(message));
     }
 
     #[test]
