@@ -6,6 +6,7 @@ pub mod chaos;
 pub mod client;
 pub mod http;
 pub mod luck;
+pub mod polling;
 pub mod program;
 pub mod raw;
 pub mod server;

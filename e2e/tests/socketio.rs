@@ -4,7 +4,8 @@
 
 use std::time::{Duration, Instant};
 
-use nuncio_e2e::http::{Answer, ask, get};
+use nuncio_e2e::http::{ask, get};
+use nuncio_e2e::polling::{Poller, Version};
 use nuncio_e2e::raw::{CLOSE, Raw, TEXT};
 use nuncio_e2e::{Client, TestServer};
 use serde_json::json;
@@ -19,7 +20,7 @@ async fn a_polling_client_and_a_native_one_talk_in_one_room() {
     let server = TestServer::start("").await;
     let (mut ann, _) = Client::enter(&server.url("ann")).await;
     ann.join("lobby").await;
-    let bob = Poller::enter(&server, "bob").await;
+    let bob = enter(&server, "bob").await;
 
     bob.post(r#"421["room:join","lobby"]"#).await;
     let mut texts = bob.poll_until("431").await;
@@ -38,7 +39,7 @@ async fn a_polling_client_and_a_native_one_talk_in_one_room() {
 #[tokio::test]
 async fn the_session_of_an_aborted_poll_is_gone() {
     let server = TestServer::start("").await;
-    let bob = Poller::enter(&server, "bob").await;
+    let bob = enter(&server, "bob").await;
     let mut poll = TcpStream::connect(server.address).await.unwrap();
     let request = format!(
         "GET {} HTTP/1.1\r\nHost: {}\r\n\r\n",
@@ -56,7 +57,7 @@ async fn the_session_of_an_aborted_poll_is_gone() {
 #[tokio::test]
 async fn two_polls_at_once_end_the_session() {
     let server = TestServer::start("").await;
-    let bob = Poller::enter(&server, "bob").await;
+    let bob = enter(&server, "bob").await;
 
     let (one, other) = tokio::join!(bob.get(), bob.get());
 
@@ -70,7 +71,7 @@ async fn two_polls_at_once_end_the_session() {
 #[tokio::test]
 async fn a_client_that_vanishes_between_probe_and_upgrade_polls_on() {
     let server = TestServer::start("").await;
-    let bob = Poller::enter(&server, "bob").await;
+    let bob = enter(&server, "bob").await;
     let mut socket = Raw::connect(server.address, &bob.websocket, &[]).await;
     socket.send(TEXT, b"2probe").await;
     assert_eq!(socket.frame().await.unwrap().payload, b"3probe");
@@ -85,7 +86,7 @@ async fn a_client_that_vanishes_between_probe_and_upgrade_polls_on() {
 #[tokio::test]
 async fn a_second_websocket_is_closed_and_the_first_goes_on() {
     let server = TestServer::start("").await;
-    let bob = Poller::enter(&server, "bob").await;
+    let bob = enter(&server, "bob").await;
     let mut first = Raw::connect(server.address, &bob.websocket, &[]).await;
     first.send(TEXT, b"2probe").await;
     first.frame().await.unwrap();
@@ -105,7 +106,7 @@ async fn a_second_websocket_is_closed_and_the_first_goes_on() {
 #[tokio::test]
 async fn a_shutdown_cuts_polls_and_closes_websockets_with_1012() {
     let mut server = TestServer::start("").await;
-    let bob = Poller::enter(&server, "bob").await;
+    let bob = enter(&server, "bob").await;
     let token = server.token("ann");
     let mut ann = Raw::connect(server.address, WEBSOCKET, &[]).await;
     ann.frame().await.unwrap();
@@ -170,67 +171,31 @@ async fn a_page_of_another_origin_is_refused_on_every_transport() {
     server.stop().await;
 }
 
-/// A polling client, by hand.
-struct Poller<'a> {
-    server: &'a TestServer,
-    path: String,
-    websocket: String,
-}
-
-impl<'a> Poller<'a> {
-    /// Opens a session and joins `/`.
-    async fn enter(server: &'a TestServer, user: &str) -> Self {
-        let opened = get(server.address, POLLING).await;
-        let open: serde_json::Value = serde_json::from_str(&opened.text()[1..]).unwrap();
-        let sid = open["sid"].as_str().unwrap();
-        let mut keys: Vec<_> = open
-            .as_object()
-            .unwrap()
-            .keys()
-            .map(String::as_str)
-            .collect();
-        keys.sort_unstable();
-        assert_eq!(
-            json!(keys),
-            json!([
-                "maxPayload",
-                "pingInterval",
-                "pingTimeout",
-                "sid",
-                "upgrades"
-            ])
-        );
-        let poller = Self {
-            server,
-            path: format!("{POLLING}&sid={sid}"),
-            websocket: format!("{WEBSOCKET}&sid={sid}"),
-        };
-        let connect = format!(r#"40{{"token":"{}"}}"#, server.token(user));
-        poller.post(&connect).await;
-        poller.poll_until(r#"40{"sid":""#).await;
-        poller
-    }
-
-    async fn post(&self, body: &str) {
-        let answer = ask(self.server.address, "POST", &self.path, &[], body).await;
-        assert_eq!((answer.status, &*answer.text()), (200, "ok"));
-    }
-
-    async fn get(&self) -> Answer {
-        get(self.server.address, &self.path).await
-    }
-
-    /// Polls until a text has come, and gives all that came.
-    async fn poll_until(&self, wanted: &str) -> String {
-        let mut came = String::new();
-        while !came.contains(wanted) {
-            let answer = self.get().await;
-            assert_eq!(answer.status, 200, "{came}");
-            came += &answer.text();
-            came.push('\n');
-        }
-        came
-    }
+/// Opens a session and joins `/`.
+async fn enter(server: &TestServer, user: &str) -> Poller {
+    let poller = Poller::open(server.address, Version::V4, "").await;
+    let open: serde_json::Value = serde_json::from_str(&poller.opened.text()[1..]).unwrap();
+    let mut keys: Vec<_> = open
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
+    keys.sort_unstable();
+    assert_eq!(
+        json!(keys),
+        json!([
+            "maxPayload",
+            "pingInterval",
+            "pingTimeout",
+            "sid",
+            "upgrades"
+        ])
+    );
+    let connect = format!(r#"40{{"token":"{}"}}"#, server.token(user));
+    poller.post(&connect).await;
+    poller.poll_until(r#"40{"sid":""#).await;
+    poller
 }
 
 /// Waits until the server knows of no connection any more.

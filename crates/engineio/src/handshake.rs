@@ -1,4 +1,4 @@
-//! The answers to a handshake: the OPEN packet, the refusals, the cookie (protocol v4, "Handshake").
+//! The answers to a handshake: the OPEN packet, the refusals (protocol v4, "Handshake").
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -133,12 +133,6 @@ impl Open {
     }
 }
 
-/// The `Set-Cookie` of the first response, as the reference sends it when told to:
-/// `io=<sid>; Path=/; HttpOnly; SameSite=Lax`.
-pub fn session_cookie(name: &str, sid: &str) -> String {
-    format!("{name}={sid}; Path=/; HttpOnly; SameSite=Lax")
-}
-
 fn millis(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
@@ -209,14 +203,6 @@ mod tests {
         assert_eq!(
             packet,
             Packet::Open(Bytes::from_static(expected.as_bytes()))
-        );
-    }
-
-    #[test]
-    fn the_cookie_is_the_reference_one() {
-        assert_eq!(
-            session_cookie("io", "abc"),
-            "io=abc; Path=/; HttpOnly; SameSite=Lax"
         );
     }
 }

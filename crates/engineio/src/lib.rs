@@ -59,11 +59,12 @@
 //!   serves the next request of that session.
 //! - Refuse a second WebSocket ([`handle_websocket`](server::Connection::handle_websocket) gave `None`) by finishing its
 //!   handshake and closing it: clients take a failed handshake for an error of the network.
-//! - Add `cache-control: no-store` to the responses, CORS headers and, when wanted, [`handshake::session_cookie`].
+//! - Add `cache-control: no-store` to the responses, CORS headers and, when wanted, a [`SessionCookie`].
 //! - Limit WebSocket messages to [`Config::payload_bytes_max`].
 
 pub mod client;
 pub mod config;
+mod cookie;
 pub mod handshake;
 mod heartbeat;
 pub mod packet;
@@ -73,6 +74,7 @@ pub mod query;
 pub mod server;
 
 pub use config::{Config, Transport, Transports};
+pub use cookie::{InvalidCookie, SameSite, SessionCookie};
 pub use handshake::{RequestError, Response};
 pub use packet::{BinarySupport, Frame, Message, Packet, PacketError, Protocol};
 pub use query::{Method, Query, RequestKind, Route, Session};

@@ -32,7 +32,7 @@ pub use sections::{
     TlsConfig,
 };
 pub use setting::{ByteSize, Wrong, parse_duration};
-pub use socketio::SocketIoConfig;
+pub use socketio::{SocketIoConfig, SocketIoCookieConfig};
 pub use source::Sources;
 
 pub(crate) use setting::{Setting, text_settings};
@@ -79,6 +79,8 @@ pub struct Config {
     pub log: LogConfig,
     /// Where Socket.IO clients connect.
     pub socketio: SocketIoConfig,
+    /// The cookie of their sessions.
+    pub socketio_cookie: SocketIoCookieConfig,
     /// Compression of messages.
     pub deflate: DeflateConfig,
     mode: Mode,
@@ -178,7 +180,7 @@ impl Config {
             .any(|section| section.name() == name && !is_top(*section))
     }
 
-    fn sections(&self) -> [&dyn Section; 14] {
+    fn sections(&self) -> [&dyn Section; 15] {
         [
             &self.server,
             &self.tls,
@@ -193,11 +195,12 @@ impl Config {
             &self.metrics,
             &self.log,
             &self.socketio,
+            &self.socketio_cookie,
             &self.deflate,
         ]
     }
 
-    fn sections_mut(&mut self) -> [&mut dyn Section; 14] {
+    fn sections_mut(&mut self) -> [&mut dyn Section; 15] {
         [
             &mut self.server,
             &mut self.tls,
@@ -212,6 +215,7 @@ impl Config {
             &mut self.metrics,
             &mut self.log,
             &mut self.socketio,
+            &mut self.socketio_cookie,
             &mut self.deflate,
         ]
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use nuncio_model::{ErrorCode, Identity, Now, Refusal, Secret};
-use nuncio_transport::{DeflateConfig, Protocols, Purpose, SocketIo, SocketIoOptions};
+use nuncio_transport::{Cors, DeflateConfig, Protocols, Purpose, SocketIo, SocketIoOptions};
 
 use crate::app::Nuncio;
 use crate::config::CheckedConfig;
@@ -31,6 +31,14 @@ pub(crate) fn endpoint(config: &CheckedConfig) -> Option<Arc<SocketIo>> {
         },
         parser: section.parser,
         deflate: section.deflate.then(DeflateConfig::default),
+        compression: section
+            .http_compression
+            .then_some(section.http_compression_threshold.0),
+        cookie: config.config.socketio_cookie.cookie(),
+        cors: Cors {
+            allowed_headers: section.allowed_headers.clone(),
+            exposed_headers: section.exposed_headers.clone(),
+        },
     };
     section.enabled.then(|| Arc::new(SocketIo::new(options)))
 }

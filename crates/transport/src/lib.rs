@@ -24,9 +24,10 @@ pub use app::{
 pub use driver::Shared;
 pub use encoders::{Encoders, NATIVE};
 pub use listener::{Front, FrontLimits};
+pub use nuncio_engineio::{InvalidCookie, SameSite, SessionCookie};
 pub use nuncio_socketio::{Parser, ParserRule};
 pub use nuncio_websocket::handshake::DeflateConfig;
 pub use service::{Endpoints, Service, boxed, text};
 pub use sink::{Node, Outbox, Rooms, Socket, Wire};
-pub use socketio::{Cut, Form, Protocols, Purpose, SocketIo, SocketIoOptions};
+pub use socketio::{Cors, Cut, Form, Protocols, Purpose, SocketIo, SocketIoOptions};
 pub use timers::Timers;

@@ -4,6 +4,8 @@
 //! in the outbox as WebSocket frames, also while the client polls: the task takes the frames out and gives them to the poll. So a room writes a message
 //! once for all Socket.IO clients, and a client that upgrades is the same member as before.
 
+mod compress;
+mod cors;
 mod driver;
 mod form;
 mod frames;
@@ -18,11 +20,12 @@ mod table;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nuncio_engineio::Config as EngineConfig;
+use nuncio_engineio::{Config as EngineConfig, SessionCookie};
 use nuncio_socketio::ParserRule;
 use nuncio_socketio::server::{Config as SocketConfig, UnexpectedAcks};
 use nuncio_websocket::handshake::DeflateConfig;
 
+pub use cors::Cors;
 pub use form::Form;
 pub(crate) use frames::item;
 pub use http::Cut;
@@ -37,6 +40,9 @@ pub struct SocketIo {
     socket: Arc<SocketConfig>,
     purpose: Purpose,
     deflate: Option<DeflateConfig>,
+    compression: Option<usize>,
+    cookie: Option<SessionCookie>,
+    cors: Cors,
     outbox_bytes_max: usize,
     table: Table,
 }
@@ -65,6 +71,12 @@ pub struct SocketIoOptions {
     /// What is agreed to when the WebSocket of a client offers compression; `None`, the default, declines. The threshold is
     /// [`Encoders::socketio_deflate_threshold`](crate::Encoders::socketio_deflate_threshold).
     pub deflate: Option<DeflateConfig>,
+    /// From how many bytes on answers to polls are compressed, for clients that accept gzip or deflate. Default 1,024; `None` compresses nothing.
+    pub compression: Option<usize>,
+    /// The cookie that a client gets with the answer that opens a session over polling, for load balancers. Default none.
+    pub cookie: Option<SessionCookie>,
+    /// What pages of other origins may send and read.
+    pub cors: Cors,
 }
 
 /// Which revisions of the protocol are spoken.
@@ -90,6 +102,9 @@ impl Default for SocketIoOptions {
             protocols: Protocols::V4,
             parser: ParserRule::AsClient,
             deflate: None,
+            compression: Some(1024),
+            cookie: None,
+            cors: Cors::default(),
         }
     }
 }
@@ -115,6 +130,9 @@ impl SocketIo {
             socket: Arc::new(socket),
             purpose: options.purpose,
             deflate: options.deflate,
+            compression: options.compression,
+            cookie: options.cookie,
+            cors: options.cors,
             outbox_bytes_max: options.outbox_bytes_max,
             table: Table::default(),
         }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nuncio_model::{ConnectionLimits, Grants, HistoryLimits, RateLimits, RoomLimits, quote};
+use nuncio_transport::InvalidCookie;
 
 use super::problem::{Problem, Problems};
 use super::{Config, HistoryMode, Mode, Secret};
@@ -55,6 +56,10 @@ pub struct TlsFiles {
     /// PEM file with the private key.
     pub key: PathBuf,
 }
+
+const COOKIE_NAME: &str =
+    "only letters, digits and !#$%&'*+-.^_`|~ may be in it, one at least: write \"io\"";
+const COOKIE_PATH: &str = "a semicolon, a control character or a letter that is not ASCII would break the header: write \"/\"";
 
 /// Paths that mean something else than the WebSocket endpoint.
 const PATHS_TAKEN: [&str; 9] = [
@@ -196,6 +201,15 @@ impl Config {
             let fault = "it must start with / and be no path that has a meaning already: write \"/socket.io/\"";
             let found = quote(&self.socketio.path);
             problems.push(Problem::rule("socketio.path", found, fault));
+        }
+        if let Some(cookie) = self.socketio_cookie.cookie()
+            && let Err(fault) = cookie.check()
+        {
+            let (key, found, fault) = match &fault {
+                InvalidCookie::Name(name) => ("socketio.cookie.name", name, COOKIE_NAME),
+                InvalidCookie::Path(path) => ("socketio.cookie.path", path, COOKIE_PATH),
+            };
+            problems.push(Problem::rule(key, quote(found), fault));
         }
     }
 

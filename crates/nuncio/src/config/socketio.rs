@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use nuncio_transport::{Parser, ParserRule, Protocols, SocketIoOptions};
+use http::HeaderName;
+use nuncio_transport::{Parser, ParserRule, Protocols, SameSite, SessionCookie, SocketIoOptions};
 use toml::Value;
 
 use super::section::{Key, Section, section};
@@ -31,10 +32,64 @@ section! {
         deflate: bool = SocketIoOptions::default().deflate.is_some(),
         /// Packets below this many bytes are sent as they are.
         deflate_threshold: ByteSize = ByteSize::kib(1),
+        /// Whether answers to polls are compressed for clients that accept gzip or deflate.
+        http_compression: bool = SocketIoOptions::default().compression.is_some(),
+        /// Answers below this many bytes are sent as they are.
+        http_compression_threshold: ByteSize = ByteSize(SocketIoOptions::default().compression.unwrap_or(1024)),
+        /// Headers that pages of other origins may send; an empty list allows what they ask for. Which origins those are, `server.origins` says.
+        allowed_headers: Vec<HeaderName> = Vec::new(),
+        /// Headers of the answers that such pages may read.
+        exposed_headers: Vec<HeaderName> = Vec::new(),
+    }
+}
+
+section! {
+    /// A cookie with the id of the session, which load balancers on the way may use to find its server again. It is set by the answer that opens a session over
+    /// polling.
+    SocketIoCookieConfig in "socketio.cookie" {
+        /// Its name, such as `io`. Without one there is no cookie.
+        name: Option<String> = None,
+        /// The path below which browsers send it.
+        path: Option<String> = SessionCookie::default().path,
+        /// Whether scripts of the page are kept from it.
+        http_only: bool = SessionCookie::default().http_only,
+        /// `strict`, `lax` or `none`: whether requests that pages of other sites cause carry it.
+        same_site: SameSite = SessionCookie::default().same_site,
+        /// Whether it is sent over encrypted connections only; browsers want that for `same_site = "none"`.
+        secure: bool = SessionCookie::default().secure,
+        /// How long browsers keep it. Without it, until they are closed.
+        max_age: Option<Duration> = SessionCookie::default().max_age,
+    }
+}
+
+impl SocketIoCookieConfig {
+    /// The cookie as configured.
+    pub(crate) fn cookie(&self) -> Option<SessionCookie> {
+        Some(SessionCookie {
+            name: self.name.clone()?,
+            path: self.path.clone(),
+            http_only: self.http_only,
+            same_site: self.same_site,
+            secure: self.secure,
+            max_age: self.max_age,
+        })
     }
 }
 
 text_settings! {
+    HeaderName, "header", "the name of a header", |text| text.parse().ok(), ToString::to_string;
+    SameSite, "`strict`, `lax` or `none`", r#""strict", "lax" or "none""#,
+        |text| match text {
+            "strict" => Some(Self::Strict),
+            "lax" => Some(Self::Lax),
+            "none" => Some(Self::None),
+            _ => None,
+        },
+        |same_site| match same_site {
+            Self::Strict => "strict",
+            Self::Lax => "lax",
+            Self::None => "none",
+        }.to_owned();
     ParserRule, "`auto`, `default` or `msgpack`", r#""auto", "default" or "msgpack""#,
         |text| match text {
             "auto" => Some(Self::AsClient),

@@ -103,6 +103,8 @@ impl<A: App> Driver<A> {
         self.read(cx, scratch, now);
         self.handle_letters(scratch, now);
         self.engine.handle_timeout(now.instant);
+        // Nothing that a session says unasked comes before the handshake of its WebSocket.
+        self.pump(&mut scratch.outputs, now);
         if let Talk::Session(session) = &mut self.talk {
             session.handle_timeout(now, &mut scratch.outputs);
         }

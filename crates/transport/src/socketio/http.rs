@@ -3,21 +3,23 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::upgrade::OnUpgrade;
 use nuncio_engineio::payload::Content;
 use nuncio_engineio::server::RequestId;
 use nuncio_engineio::{Query, RequestError, RequestKind, Response as Answered, Route, Transport};
+use nuncio_model::SocketId;
 use nuncio_websocket::DeflateParams;
 use nuncio_websocket::handshake::Accepted;
 use tokio::sync::oneshot;
 
 use super::SocketIo;
+use super::compress::Shrink;
 use super::link::{Opened, Stream};
 use super::mailbox::{Letter, Mailbox};
 use super::open;
-use crate::app::{AllowedOrigin, App, Body, Credentials, RequestBody, Visitor};
+use crate::app::{App, Body, RequestBody, Visitor};
 use crate::service::{Service, Taken, accept, refused, reregister, switching, text};
 
 /// The connection of a request is to be cut without an answer.
@@ -38,12 +40,12 @@ impl<A: App> Service<A> {
             Err(response) => return Ok(*response),
         };
         let mut response = if request.method() == Method::OPTIONS {
-            preflight(request.headers())
+            endpoint.cors.preflight(request.headers())
         } else {
             self.route_socketio(&endpoint, request).await?
         };
         if let Some(origin) = origin {
-            allow(origin, response.headers_mut());
+            endpoint.cors.allow(origin, response.headers_mut());
         }
         Ok(response)
     }
@@ -63,13 +65,10 @@ impl<A: App> Service<A> {
         let route = query.check(&endpoint.engine, method_of(&request), kind, session);
         match (route, found) {
             (Err(error), _) => Ok(match kind {
-                RequestKind::Http => response(error.response()),
-                RequestKind::Upgrade => closing(response(error.upgrade_response())),
+                RequestKind::Http => response(error.response(), None),
+                RequestKind::Upgrade => closing(response(error.upgrade_response(), None)),
             }),
-            (Ok(Route::Session), Some((mailbox, _))) => {
-                let bytes_max = endpoint.engine.payload_bytes_max;
-                poll(mailbox, request, bytes_max).await
-            }
+            (Ok(Route::Session), Some((mailbox, _))) => poll(endpoint, mailbox, request).await,
             (Ok(Route::SessionWebSocket), Some((mailbox, _))) => {
                 Ok(self.upgrade_session(endpoint, request, mailbox))
             }
@@ -78,12 +77,17 @@ impl<A: App> Service<A> {
                     Ok(visitor) => visitor,
                     Err(response) => return Ok(*response),
                 };
-                let (mailbox, pending) = open::polling(self.shared, endpoint, &query, visitor);
-                pending.answered(mailbox).await
+                let shrink = endpoint.shrink(request.headers());
+                let (sid, mailbox, mut pending) =
+                    open::polling(self.shared, endpoint, &query, visitor);
+                pending.shrink = shrink;
+                let mut response = pending.answered(mailbox).await?;
+                endpoint.set_cookie(&sid, response.headers_mut());
+                Ok(response)
             }
             (Ok(Route::OpenWebSocket), _) => Ok(self.open_websocket(endpoint, request, query)),
             (Ok(Route::Session | Route::SessionWebSocket), None) => {
-                Ok(response(RequestError::UnknownSid.response()))
+                Ok(response(RequestError::UnknownSid.response(), None))
             }
         }
     }
@@ -177,9 +181,9 @@ async fn upgraded(on_upgrade: OnUpgrade, deflate: Option<DeflateParams>) -> Opti
 
 /// A GET, POST or other request of a session that polls.
 async fn poll(
+    endpoint: &SocketIo,
     mailbox: Arc<Mailbox>,
     request: Request<RequestBody>,
-    bytes_max: usize,
 ) -> Result<Response<Body>, Cut> {
     let number = mailbox.number();
     let (answer, answered) = oneshot::channel();
@@ -190,15 +194,16 @@ async fn poll(
         _ => Letter::Other(number, answer),
     };
     if mailbox.push(letter).is_err() {
-        return Ok(response(RequestError::UnknownSid.response()));
+        return Ok(response(RequestError::UnknownSid.response(), None));
     }
     let mut pending = Pending {
         number,
         answered,
         abort: Some(mailbox.clone()),
+        shrink: endpoint.shrink(request.headers()),
     };
     if request.method() == Method::POST {
-        let body = Limited::new(request.into_body(), bytes_max).collect();
+        let body = Limited::new(request.into_body(), endpoint.engine.payload_bytes_max).collect();
         tokio::select! {
             biased;
             answer = &mut pending.answered => return pending.finish(answer),
@@ -221,6 +226,8 @@ pub(super) struct Pending {
     pub(super) number: RequestId,
     pub(super) answered: oneshot::Receiver<Answered>,
     pub(super) abort: Option<Arc<Mailbox>>,
+    /// How a large answer is made smaller.
+    pub(super) shrink: Option<Shrink>,
 }
 
 impl Pending {
@@ -235,7 +242,10 @@ impl Pending {
         answer: Result<Answered, oneshot::error::RecvError>,
     ) -> Result<Response<Body>, Cut> {
         self.abort = None;
-        answer.map(response).map_err(|_| Cut)
+        match answer {
+            Ok(answered) => Ok(response(answered, self.shrink)),
+            Err(_) => Err(Cut),
+        }
     }
 }
 
@@ -247,12 +257,16 @@ impl Drop for Pending {
     }
 }
 
-fn response(answered: Answered) -> Response<Body> {
+fn response(answered: Answered, shrink: Option<Shrink>) -> Response<Body> {
     let Answered {
         status,
         content_type,
         body,
     } = answered;
+    let (body, coding) = match shrink {
+        Some(shrink) if status == 200 => shrink.apply(body),
+        Some(_) | None => (body, None),
+    };
     let mut response = Response::new(text(body));
     *response.status_mut() =
         StatusCode::from_u16(status).expect("Engine.IO answers with statuses that exist");
@@ -261,48 +275,35 @@ fn response(answered: Answered) -> Response<Body> {
     if let Some(content_type) = content_type {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     }
+    if let Some(coding) = coding {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding));
+    }
     response
+}
+
+impl SocketIo {
+    /// How large answers to this request are made smaller.
+    fn shrink(&self, headers: &HeaderMap) -> Option<Shrink> {
+        Shrink::accepted(headers, self.compression?)
+    }
+
+    /// Tells a client the session it has opened, for the load balancer on the way.
+    fn set_cookie(&self, sid: &SocketId, headers: &mut HeaderMap) {
+        let cookie = self
+            .cookie
+            .as_ref()
+            .map(|cookie| cookie.header(&sid.to_string()));
+        // What is no header was refused by the cookie's own check, by whoever configures the endpoint.
+        if let Some(cookie) = cookie.and_then(|cookie| HeaderValue::try_from(cookie).ok()) {
+            headers.append(header::SET_COOKIE, cookie);
+        }
+    }
 }
 
 fn closing(mut response: Response<Body>) -> Response<Body> {
     let headers = response.headers_mut();
     headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
-}
-
-/// What a page may send, answered before it sends it (Fetch, "CORS-preflight fetch").
-fn preflight(headers: &HeaderMap) -> Response<Body> {
-    let mut response = Response::new(text(""));
-    *response.status_mut() = StatusCode::NO_CONTENT;
-    let answers = response.headers_mut();
-    answers.insert(
-        header::ACCESS_CONTROL_ALLOW_METHODS,
-        HeaderValue::from_static("GET,POST"),
-    );
-    if let Some(asked) = headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
-        answers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, asked.clone());
-    }
-    answers.insert(
-        header::ACCESS_CONTROL_MAX_AGE,
-        HeaderValue::from_static("600"),
-    );
-    response
-}
-
-fn allow(allowed: AllowedOrigin, headers: &mut HeaderMap) {
-    let AllowedOrigin {
-        origin,
-        credentials,
-    } = allowed;
-    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-    headers.append(header::VARY, HeaderValue::from_static("origin"));
-    match credentials {
-        Credentials::Allowed => {
-            const CREDENTIALS: HeaderName = header::ACCESS_CONTROL_ALLOW_CREDENTIALS;
-            headers.insert(CREDENTIALS, HeaderValue::from_static("true"));
-        }
-        Credentials::Refused => {}
-    }
 }
 
 fn kind_of(headers: &HeaderMap) -> RequestKind {

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use nuncio_engineio::Query;
 use nuncio_engineio::server::Connection;
-use nuncio_model::Now;
+use nuncio_model::{Now, SocketId};
 use nuncio_session::socketio::Session;
 use tokio::sync::oneshot;
 
@@ -27,7 +27,7 @@ pub(super) fn polling<A: App>(
     endpoint: &Arc<SocketIo>,
     query: &Query,
     visitor: Visitor,
-) -> (Arc<Mailbox>, Pending) {
+) -> (SocketId, Arc<Mailbox>, Pending) {
     let now = clock::now();
     let sid = crate::random::socket_id();
     let wire = Wire::Late(OnceLock::new());
@@ -57,8 +57,9 @@ pub(super) fn polling<A: App>(
         number,
         answered,
         abort: None,
+        shrink: None,
     };
-    (mailbox, pending)
+    (sid, mailbox, pending)
 }
 
 /// Opens a connection over a WebSocket whose handshake is done.

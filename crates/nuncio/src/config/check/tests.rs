@@ -175,3 +175,17 @@ fn configured() -> Config {
     config.auth.secrets = vec![Secret::new(&"s".repeat(32))];
     config
 }
+
+#[test]
+fn a_cookie_that_would_break_its_header_is_refused() {
+    let mut config = configured();
+    config.socketio_cookie.name = Some("io; Domain=evil".to_owned());
+    let name = config.clone().check().unwrap_err().to_string();
+    config.socketio_cookie.name = Some("io".to_owned());
+    config.socketio_cookie.path = Some("/\r\nX: y".to_owned());
+
+    let path = config.check().unwrap_err().to_string();
+
+    assert!(name.starts_with("socketio.cookie.name = "), "{name}");
+    assert!(path.starts_with("socketio.cookie.path = "), "{path}");
+}
