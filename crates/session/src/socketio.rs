@@ -53,6 +53,8 @@ pub struct Session {
 #[derive(Debug)]
 struct Member {
     number: u32,
+    /// Beside the number, where it costs no room.
+    vocabulary: Vocabulary,
     namespace: nuncio_socketio::Namespace,
     standing: Standing,
 }
@@ -62,26 +64,21 @@ enum Standing {
     /// The server has not decided yet.
     Asked,
     /// Somebody, until its token ends.
-    Open {
-        grants: Arc<Grants>,
-        expiry: Expiry,
-        vocabulary: Vocabulary,
-    },
+    Open { grants: Arc<Grants>, expiry: Expiry },
 }
 
 impl Standing {
-    fn of(identity: &Identity, vocabulary: Vocabulary, now: Now) -> Self {
+    fn of(identity: &Identity, now: Now) -> Self {
         Self::Open {
             grants: identity.grants.clone(),
             expiry: Expiry::new(identity.exp, now),
-            vocabulary,
         }
     }
 
     /// The same for another token.
     fn renew(&mut self, identity: &Identity, now: Now) {
-        if let Self::Open { vocabulary, .. } = *self {
-            *self = Self::of(identity, vocabulary, now);
+        if let Self::Open { .. } = self {
+            *self = Self::of(identity, now);
         }
     }
 }
@@ -342,6 +339,7 @@ impl Session {
         self.members.push(Member {
             number,
             namespace,
+            vocabulary: Vocabulary::BuiltIn,
             standing: Standing::Asked,
         });
         out.push(Output::Arrive {

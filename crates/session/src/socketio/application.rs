@@ -3,7 +3,7 @@
 use nuncio_model::{Json, Now, Request, Vocabulary};
 use nuncio_socketio::Payload;
 
-use super::{Output, Session, Standing};
+use super::{Output, Session};
 use crate::budget::Cost;
 use crate::call::Kind;
 
@@ -38,9 +38,6 @@ impl Session {
     pub(super) fn vocabulary(&self, namespace: &nuncio_socketio::Namespace) -> Vocabulary {
         let mut members = self.members.iter();
         let member = members.find(|member| member.namespace == *namespace);
-        match member.map(|member| &member.standing) {
-            Some(Standing::Open { vocabulary, .. }) => *vocabulary,
-            Some(Standing::Asked) | None => Vocabulary::BuiltIn,
-        }
+        member.map_or(Vocabulary::BuiltIn, |member| member.vocabulary)
     }
 }

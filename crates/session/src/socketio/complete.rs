@@ -118,7 +118,8 @@ impl Session {
         if accepted.is_ok()
             && let Some(member) = self.member_in(namespace)
         {
-            member.standing = Standing::of(&admitted.identity, admitted.vocabulary, now);
+            member.vocabulary = admitted.vocabulary;
+            member.standing = Standing::of(&admitted.identity, now);
         }
         if let Some(Recovery::Recovered { missed, .. }) = admitted.recovery.as_deref() {
             for Missed { offset, content } in missed {
