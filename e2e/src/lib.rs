@@ -4,6 +4,7 @@ pub mod autobahn;
 pub mod cable;
 pub mod chaos;
 pub mod client;
+pub mod embedded;
 pub mod http;
 pub mod luck;
 pub mod polling;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 pub use cable::Cable;
 pub use client::Client;
+pub use embedded::Embedded;
 pub use program::Program;
 pub use raw::Raw;
 pub use server::TestServer;

@@ -15,7 +15,7 @@ use nuncio_model::{
 };
 use nuncio_transport::{
     Admission, AllowedOrigin, App, Body, Client, Closed, ClosedBy, Credentials, Form, Node, Outbox,
-    RequestBody, Visitor, clock, text,
+    RequestBody, Visitor, clock, raw, text,
 };
 use parking_lot::Mutex;
 
@@ -38,6 +38,8 @@ pub(crate) struct Nuncio {
     /// Connections that nobody is behind yet, so that a shutdown reaches them too.
     pub(crate) anonymous: Mutex<HashMap<SocketId, Weak<Outbox>>>,
     pub(crate) assets: assets::Assets,
+    /// The clients of the program's own WebSockets, by endpoint.
+    pub(crate) raw: Mutex<Vec<raw::Clients>>,
 }
 
 impl App for Nuncio {
@@ -82,6 +84,31 @@ impl App for Nuncio {
             opening: Opening::token_only(token.map(|token| Secret::from(token.as_str()))),
             address: self.address_of(headers, peer),
         })
+    }
+
+    fn admit_raw(
+        &self,
+        uri: &Uri,
+        headers: &HeaderMap,
+        peer: IpAddr,
+    ) -> Result<IpAddr, Box<Response<Body>>> {
+        self.caller(uri, headers)
+            .and_then(|_| self.check_room())
+            .map_err(|refused| Box::new(self.turn_away(refused, uri)))?;
+        Ok(self.address_of(headers, peer))
+    }
+
+    fn raw_opened(&self, client: &raw::Client) {
+        self.metrics.connections.inc();
+        tracing::debug!(id = %client.id(), address = %client.address(), "a WebSocket of the program opened");
+    }
+
+    fn raw_closed(&self, client: &raw::Client, closed: &Closed) {
+        self.metrics.connections.dec();
+        self.metrics.closed(closed.code);
+        let (id, address) = (client.id(), client.address());
+        let (code, reason, by) = (closed.code.0, &*closed.reason, closed.by);
+        tracing::debug!(%id, %address, code, reason, ?by, "a WebSocket of the program closed");
     }
 
     async fn respond(
@@ -313,7 +340,8 @@ impl Nuncio {
 
     /// Connections that are sessions, or may become one.
     pub(crate) fn sessions_len(&self) -> usize {
-        self.node.sockets_len() + self.anonymous.lock().len()
+        let raw: usize = self.raw.lock().iter().map(raw::Clients::len).sum();
+        self.node.sockets_len() + self.anonymous.lock().len() + raw
     }
 
     /// The text that Prometheus reads.

@@ -60,6 +60,9 @@ impl Nuncio {
         drop(anonymous);
         let sockets = self.node.sockets(None).into_iter();
         outboxes.extend(sockets.map(|socket| socket.outbox.clone()));
+        for clients in self.raw.lock().iter() {
+            outboxes.extend(clients.outboxes());
+        }
         outboxes
     }
 }

@@ -19,9 +19,11 @@ mod running;
 mod server;
 mod socketio;
 mod tls;
+pub mod websocket;
 
 pub use builder::{Endpoint, ServerBuilder};
 pub use handle::Handle;
 pub use nuncio_model::{Right, Rights};
 pub use server::{ServeError, Server};
 pub use tls::TlsError;
+pub use websocket::{Message, WebSocket};

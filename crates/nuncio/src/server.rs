@@ -87,8 +87,8 @@ fn hint(reason: &io::Error) -> &'static str {
 /// # }
 /// ```
 pub struct Server {
-    app: Arc<Nuncio>,
-    shared: Arc<Shared<Nuncio>>,
+    pub(crate) app: Arc<Nuncio>,
+    pub(crate) shared: Arc<Shared<Nuncio>>,
     pub(crate) endpoints: Endpoints,
     limits: FrontLimits,
     tls: Option<TlsAcceptor>,
@@ -168,6 +168,7 @@ impl Server {
                 .then(|| format!("{}/echo", server.path.trim_end_matches('/'))),
             deflate: config.config.deflate.enabled.then(DeflateConfig::default),
             socketio: socketio::endpoint(&config).into_iter().collect(),
+            raw: Vec::new(),
             subprotocols: &["nuncio.v1"],
         };
         let limits = FrontLimits {
@@ -192,6 +193,7 @@ impl Server {
             metrics,
             is_ready: AtomicBool::new(true),
             anonymous: parking_lot::Mutex::default(),
+            raw: parking_lot::Mutex::default(),
         });
         let timers = Arc::new(Timers::new(Instant::now()));
         let shared = Arc::new(Shared {

@@ -20,7 +20,7 @@ use nuncio_session::Settings;
 use nuncio_transport::{
     Admission, AllowedOrigin, App, Body, Client, Closed, Encoders, Endpoints, Front, FrontLimits,
     Protocols, Purpose, RequestBody, Rooms, Shared, SocketIo, SocketIoOptions, Timers, Visitor,
-    flusher, text,
+    flusher, raw, text,
 };
 use tokio::net::TcpListener;
 
@@ -84,6 +84,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 endpoint("/engine.io/", Purpose::Echo, protocols),
                 endpoint("/socket.io/", Purpose::Sessions, protocols),
             ],
+            raw: Vec::new(),
             subprotocols: &[],
         }),
         limits: FrontLimits::default(),
@@ -134,6 +135,14 @@ impl App for Conformance {
     async fn respond(self: &Arc<Self>, _: Request<RequestBody>, _: IpAddr) -> Response<Body> {
         not_found()
     }
+
+    fn admit_raw(&self, _: &Uri, _: &HeaderMap, _: IpAddr) -> Result<IpAddr, Box<Response<Body>>> {
+        Err(Box::new(not_found()))
+    }
+
+    fn raw_opened(&self, _: &raw::Client) {}
+
+    fn raw_closed(&self, _: &raw::Client, _: &Closed) {}
 
     fn opened(&self, _: &Client, _: Option<Arc<Head>>) {}
 

@@ -15,6 +15,7 @@ use nuncio_model::{
     Secret, SocketId,
 };
 
+use crate::raw;
 use crate::sink::{Outbox, Socket};
 
 /// The body of every response.
@@ -59,6 +60,23 @@ pub trait App: Send + Sync + 'static {
         headers: &HeaderMap,
         peer: IpAddr,
     ) -> Result<Visitor, Box<Response<Body>>>;
+
+    /// Decides about a request for a WebSocket of the program itself, and says whose address it comes from; the program decides after that.
+    ///
+    /// # Errors
+    /// The response: 403, 503.
+    fn admit_raw(
+        &self,
+        uri: &Uri,
+        headers: &HeaderMap,
+        peer: IpAddr,
+    ) -> Result<IpAddr, Box<Response<Body>>>;
+
+    /// A connection to an endpoint of the program was upgraded.
+    fn raw_opened(&self, client: &raw::Client);
+
+    /// Such a connection is over.
+    fn raw_closed(&self, client: &raw::Client, closed: &Closed);
 
     /// Answers any other request.
     fn respond(

@@ -12,6 +12,7 @@ pub mod flusher;
 mod io;
 mod listener;
 pub mod random;
+pub mod raw;
 mod service;
 mod sink;
 mod socketio;

@@ -21,6 +21,7 @@ use crate::driver::{Driver, Shared};
 use crate::echo::{self, EchoMode};
 use crate::encoders::encoder_of;
 use crate::io::{Direct, Woken};
+use crate::raw;
 use crate::sink::{Outbox, Wire};
 use crate::socketio::{Cut, SocketIo};
 
@@ -35,6 +36,8 @@ pub struct Endpoints {
     pub deflate: Option<DeflateConfig>,
     /// Where Socket.IO clients connect.
     pub socketio: Vec<Arc<SocketIo>>,
+    /// Where the program itself answers, before all others.
+    pub raw: Vec<Arc<raw::Endpoint>>,
     /// What the server's name for subprotocols is.
     pub subprotocols: &'static [&'static str],
 }
@@ -65,6 +68,10 @@ impl<A: App> Service<A> {
     /// [`Cut`]: the connection of the request ends without an answer.
     pub async fn respond(self, request: Request<RequestBody>) -> Result<Response<Body>, Cut> {
         let path = request.uri().path();
+        let mut raw = self.endpoints.raw.iter();
+        if let Some(endpoint) = raw.find(|endpoint| endpoint.path() == path).cloned() {
+            return Ok(self.upgrade_raw(endpoint, request).await);
+        }
         let mut endpoints = self.endpoints.socketio.iter();
         if let Some(endpoint) = endpoints.find(|endpoint| endpoint.is_path(path)).cloned() {
             return self.serve_socketio(endpoint, request).await;
@@ -266,6 +273,16 @@ pub(crate) fn accept(
     subprotocols: &'static [&'static str],
     deflate: Option<&DeflateConfig>,
 ) -> Result<Accepted, Refusal> {
+    let choose = |offer: &Offer<'_>| offer.choose_subprotocol(subprotocols).map(str::to_owned);
+    accept_with(request, choose, deflate)
+}
+
+/// The same for who chooses among the subprotocols that are offered.
+pub(crate) fn accept_with(
+    request: &Request<RequestBody>,
+    choose: impl FnOnce(&Offer<'_>) -> Option<String>,
+    deflate: Option<&DeflateConfig>,
+) -> Result<Accepted, Refusal> {
     let version = if request.version() == http::Version::HTTP_10 {
         HttpVersion::Http10
     } else {
@@ -280,8 +297,8 @@ pub(crate) fn accept(
         version,
         headers,
     })?;
-    let subprotocol = offer.choose_subprotocol(subprotocols);
-    Ok(offer.accept(subprotocol, deflate))
+    let subprotocol = choose(&offer);
+    Ok(offer.accept(subprotocol.as_deref(), deflate))
 }
 
 pub(crate) fn switching(accepted: &Accepted) -> Response<Body> {
