@@ -7,6 +7,8 @@ use nuncio_model::{
     RoomName, UserId,
 };
 
+use crate::domain::{Domain, Entry};
+
 /// A room of a namespace.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct RoomKey {
@@ -100,6 +102,14 @@ pub trait Broker: Send + Sync + 'static {
 pub trait Deliver: Send + Sync + 'static {
     /// Queues a publication for every member. O(1): members are visited by the flush.
     fn deliver(&self, publication: &Arc<Publication>);
+
+    /// Hands over a message of an order domain that was committed with its place.
+    fn deliver_entry(&self, _entry: &Arc<Entry>) {}
+
+    /// The domain that orders some namespaces: whatever is committed there needs a place in it.
+    fn domain(&self) -> Option<&Domain> {
+        None
+    }
 
     /// Tells the members that a room's continuity broke.
     fn position_broken(

@@ -3,12 +3,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use foldhash::fast::FixedState;
-use hashbrown::HashSet;
-use nuncio_model::{Emit, Namespace, Push, RoomName, SocketId, Target, Volatility};
-use smallvec::SmallVec;
+use nuncio_model::{Emit, Namespace, Offset, Push, Target, Volatility};
 
 use crate::broker::RoomKey;
+use crate::domain::{Domain, Entry, is_ordered, plain};
 use crate::encode::{Message, PerEncoder};
 use crate::node::Node;
 use crate::outbox::{Pushed, Sink};
@@ -19,7 +17,14 @@ impl<S: Sink> Node<S> {
     ///
     /// Emits of one thread reach a socket in their order, and in order with what the thread published before. O(sockets of the target and of `except`);
     /// O(1) for one room.
+    ///
+    /// In a namespace whose clients recover, what an application says is in one order with all that is published there.
     pub fn emit(&self, emit: Emit) -> Option<u32> {
+        if is_ordered(&emit.push)
+            && let Some(domain) = self.rooms.domain_of(&emit.namespace)
+        {
+            return self.emit_in_order(domain, emit);
+        }
         if let (Some(key), Some(except), Volatility::Kept) = (
             self.single_room(&emit),
             plain(&emit.except),
@@ -31,15 +36,54 @@ impl<S: Sink> Node<S> {
         let sockets = self.resolve(&emit);
         Some(match emit.volatility {
             Volatility::Kept => self.push_to(&sockets, &emit.push),
-            Volatility::Volatile => self.push_with(&sockets, &emit.push, |socket, frame| {
+            Volatility::Volatile => self.push_with(&sockets, &emit.push, None, |socket, frame| {
                 socket.outbox.push_volatile(frame)
             }),
         })
     }
 
-    /// Hands a push to sockets, after everything that waits in rooms. Returns how many took it.
+    fn emit_in_order(&self, domain: &Domain, emit: Emit) -> Option<u32> {
+        match emit.volatility {
+            Volatility::Volatile => Some(self.emit_volatile_in_order(&emit)),
+            Volatility::Kept => match domain.ledger() {
+                Some(ledger) => (!ledger.append(Entry::of_emit(emit))).then_some(0),
+                None => {
+                    self.rooms.append_next(domain, Entry::of_emit(emit));
+                    None
+                }
+            },
+        }
+    }
+
+    /// It has no place of its own: it carries that of what came before, because clients give the last one of any event back.
+    fn emit_volatile_in_order(&self, emit: &Emit) -> u32 {
+        let order = self.rooms.settled_domain(&emit.namespace);
+        let offset = order.as_ref().map(|order| order.state.offset());
+        let sockets = self.resolve(emit);
+        self.push_with(&sockets, &emit.push, offset, |socket, frame| {
+            socket.outbox.push_volatile(frame)
+        })
+    }
+
+    /// Hands a push to sockets of one namespace, after everything that waits in rooms. Returns how many took it.
     pub fn push_to(&self, sockets: &[Arc<Socket<S>>], push: &Push) -> u32 {
-        self.push_with(sockets, push, |socket, frame| socket.outbox.push(frame))
+        if is_ordered(push)
+            && let Some(namespace) = sockets.first().map(|socket| &socket.namespace)
+            && self.rooms.domain_of(namespace).is_some()
+        {
+            let target = Target::Sockets(sockets.iter().map(|socket| socket.id).collect());
+            let emit = Emit {
+                namespace: namespace.clone(),
+                target,
+                except: Vec::new(),
+                push: push.clone(),
+                volatility: Volatility::Kept,
+            };
+            return self.emit(emit).unwrap_or(sockets.len() as u32);
+        }
+        self.push_with(sockets, push, None, |socket, frame| {
+            socket.outbox.push(frame)
+        })
     }
 
     /// The sockets that an emit goes to.
@@ -54,43 +98,7 @@ impl<S: Sink> Node<S> {
         target: &Target,
         except: &[Target],
     ) -> Vec<Arc<Socket<S>>> {
-        let mut seen = HashSet::with_hasher(FixedState::default());
-        for target in except {
-            let excepted = self.targets(namespace, target);
-            seen.extend(excepted.iter().map(|socket| socket.id));
-        }
-        let mut sockets = self.targets(namespace, target);
-        sockets.retain(|socket| seen.insert(socket.id));
-        sockets
-    }
-
-    fn targets(&self, namespace: &Namespace, target: &Target) -> Vec<Arc<Socket<S>>> {
-        let found = |id: &SocketId| {
-            self.registry
-                .socket(id)
-                .filter(|socket| socket.namespace == *namespace)
-        };
-        match target {
-            Target::Everyone => self.registry.all(Some(namespace)),
-            Target::User(user) => self.sockets_of(namespace, user),
-            Target::Sockets(ids) => ids.iter().filter_map(found).collect(),
-            Target::Rooms(rooms) => {
-                let ids = rooms
-                    .iter()
-                    .flat_map(|room| self.sockets_in(namespace, room));
-                ids.collect::<Vec<_>>().iter().filter_map(found).collect()
-            }
-        }
-    }
-
-    /// The members of a room; a socket's id is its private room.
-    fn sockets_in(&self, namespace: &Namespace, room: &RoomName) -> Vec<SocketId> {
-        let mut ids = self.rooms.sockets(&RoomKey {
-            namespace: namespace.clone(),
-            room: room.clone(),
-        });
-        ids.extend(room.parse::<SocketId>().ok());
-        ids
+        self.rooms.select(namespace, target, except)
     }
 
     /// The one room that an emit goes to, unless it is a socket's private room.
@@ -112,17 +120,24 @@ impl<S: Sink> Node<S> {
         &self,
         sockets: &[Arc<Socket<S>>],
         push: &Push,
+        offset: Option<Offset>,
         give: impl Fn(&Socket<S>, Bytes) -> Pushed,
     ) -> u32 {
-        self.rooms.settle_all();
+        // In a namespace with an order, that is settled already.
+        if offset.is_none() {
+            self.rooms.settle_all();
+        }
         let mut frames = PerEncoder::new();
         let mut taken = 0;
         for socket in sockets {
             let encoder = socket.encoder.get();
             let frame: &mut Bytes = frames.entry(encoder, || {
-                self.rooms
-                    .encode()
-                    .encode(encoder, Message::Push(&socket.namespace, push))
+                let (encode, message) =
+                    (self.rooms.encode(), Message::Push(&socket.namespace, push));
+                match offset {
+                    Some(offset) => encode.encode_at(encoder, message, offset),
+                    None => encode.encode(encoder, message),
+                }
             });
             match give(socket, frame.clone()) {
                 Pushed::Due => {
@@ -135,16 +150,4 @@ impl<S: Sink> Node<S> {
         }
         taken
     }
-}
-
-/// The excepted sockets, when the exception names nothing else.
-fn plain(except: &[Target]) -> Option<SmallVec<[SocketId; 1]>> {
-    let mut ids = SmallVec::new();
-    for target in except {
-        match target {
-            Target::Sockets(sockets) => ids.extend_from_slice(sockets),
-            Target::Everyone | Target::Rooms(_) | Target::User(_) => return None,
-        }
-    }
-    Some(ids)
 }

@@ -38,7 +38,10 @@ impl<S: Sink> Node<S> {
             .iter()
             .map(|request| self.has(socket, &request.room))
             .collect();
-        socket.outbox.hold();
+        let offset = self.rooms.hold(socket);
+        let (node, namespace) = (self.clone(), socket.namespace.clone());
+        // Who is told of a join finds it again after a crash.
+        let done = move |outcome| node.rooms.when_kept(&namespace, move || done(outcome));
         let gather = Arc::new(Gather::new(requests.len(), done));
         if requests.is_empty() {
             return gather.finish();
@@ -59,11 +62,16 @@ impl<S: Sink> Node<S> {
             };
             let attached = move |attached: Result<Attached, Refusal>| {
                 let joined = attached
-                    .and_then(|attached| node.enter(&key, &socket, attached, has, rooms_max));
+                    .and_then(|attached| node.enter(&key, &socket, attached, has, rooms_max))
+                    .map(|joined| Joined { offset, ..joined });
                 gather.complete(index, joined.map_err(|refusal| (room, refusal)));
             };
-            self.broker(&attach_to.room)
-                .attach(&attach_to, since, now, Box::new(attached));
+            self.broker(&attach_to.namespace, &attach_to.room).attach(
+                &attach_to,
+                since,
+                now,
+                Box::new(attached),
+            );
         }
     }
 

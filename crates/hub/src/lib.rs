@@ -10,9 +10,10 @@
 //!   -> Flushers::flush_slice            one write per socket with all that waits for it
 //! ```
 //!
-//! Lock order: log, shard, socket, outbox; never two outboxes at once. A flusher's list is the last of all.
+//! Lock order: log, domain, shard, socket, outbox; never two outboxes at once. A flusher's list is the last of all.
 
 mod broker;
+mod domain;
 mod emit;
 mod encode;
 mod flush;
@@ -26,6 +27,7 @@ mod outbox;
 mod policy;
 mod queue;
 mod random;
+mod recover;
 mod registry;
 mod room;
 mod rooms;
@@ -34,6 +36,7 @@ mod socket;
 mod users;
 
 pub use broker::{Attached, Broker, Deliver, Done, Page, RoomKey, Since, Submission};
+pub use domain::{Domain, DomainConfig, Entry, Ledger, Record, Restored, Span, TokenMark};
 pub use encode::{Encode, EncoderId, Message};
 pub use flush::{Flushers, SLICE, Slice};
 pub use history::Log;
@@ -45,6 +48,7 @@ pub use observer::Observer;
 pub use outbox::{Flushed, Outbox, Pushed, Sink, Writer};
 pub use policy::{Durability, Policies, Quiet, RoomPolicy};
 pub use random::Random;
+pub use recover::{Claimed, Recovered};
 pub use rooms::{Counters, Rooms};
 pub use shard::Shards;
 pub use socket::{CurrentEncoder, Member, Memberships, Socket};

@@ -22,7 +22,7 @@ use crate::users::UserKey;
 /// The rooms, sockets and users of this process, and the brokers behind them. Called directly, from any thread; never waits.
 pub struct Node<S> {
     pub(crate) rooms: Arc<Rooms<S>>,
-    pub(crate) registry: Registry<S>,
+    pub(crate) registry: Arc<Registry<S>>,
     memory: Arc<dyn Broker>,
     durable: Option<Arc<dyn Broker>>,
     /// Sockets that went, until their grace is over; the pause is the same for all, so they are in order.
@@ -59,9 +59,11 @@ impl<S: Sink> Node<S> {
         durable: Option<Arc<dyn Broker>>,
         seed: u64,
     ) -> Self {
+        let registry = Arc::new(Registry::new(seed));
+        rooms.know(&registry);
         Self {
             rooms,
-            registry: Registry::new(seed),
+            registry,
             memory,
             durable,
             leaving: Mutex::default(),
@@ -118,6 +120,11 @@ impl<S: Sink> Node<S> {
     /// # Errors
     /// `ROOM_LIMIT` when the user has as many sessions as one may have.
     pub fn connect(&self, socket: &Arc<Socket<S>>) -> Result<(), Refusal> {
+        let _order = self.rooms.settled_domain(&socket.namespace);
+        self.register(socket)
+    }
+
+    pub(crate) fn register(&self, socket: &Arc<Socket<S>>) -> Result<(), Refusal> {
         let max = self.rooms.limits().sessions_per_user_max;
         let online = || {
             self.rooms
@@ -134,6 +141,7 @@ impl<S: Sink> Node<S> {
 
     /// Takes a socket out of its rooms and of the node, and says which rooms it was in. The second time it does nothing.
     pub fn disconnect(&self, socket: &Socket<S>, end: End, now: Now) -> Vec<RoomName> {
+        let mut order = self.rooms.settled_domain(&socket.namespace);
         let Some(memberships) = socket.rooms.close() else {
             return Vec::new();
         };
@@ -141,7 +149,14 @@ impl<S: Sink> Node<S> {
             .iter()
             .map(|membership| membership.room.clone())
             .collect();
-        self.registry.remove(socket, &rooms);
+        if !self.registry.remove(socket, &rooms) {
+            // It was about to come back, and is not yet in any room.
+            return Vec::new();
+        }
+        if let Some(order) = &mut order {
+            order.end(socket.id, end, now);
+        }
+        drop(order);
         let exit = match end {
             End::Ended => Exit::Left,
             End::Lost => Exit::Lost,
@@ -150,7 +165,7 @@ impl<S: Sink> Node<S> {
             let key = socket.key_of(membership.room);
             self.rooms
                 .exit(&key, membership.slot, socket.id, &socket.user, exit);
-            self.broker(&key.room).detach(&key, now);
+            self.broker(&key.namespace, &key.room).detach(&key, now);
         }
         let lost = if exit == Exit::Lost {
             rooms.clone()
@@ -174,13 +189,13 @@ impl<S: Sink> Node<S> {
         let key = socket.key_of(room.clone());
         self.rooms
             .exit(&key, slot, socket.id, &socket.user, Exit::Left);
-        self.broker(room).detach(&key, now);
+        self.broker(&key.namespace, room).detach(&key, now);
         true
     }
 
     /// Publishes to one room; see [`Broker::publish`].
     pub fn publish(&self, submission: Submission, done: Done<Published>) {
-        self.broker(&submission.request.room)
+        self.broker(&submission.namespace, &submission.request.room)
             .publish(submission, done);
     }
 
@@ -190,12 +205,13 @@ impl<S: Sink> Node<S> {
             namespace: namespace.clone(),
             room: query.room.clone(),
         };
-        self.broker(&key.room).history(&key, query, now, done);
+        self.broker(&key.namespace, &key.room)
+            .history(&key, query, now, done);
     }
 
     /// Forgets a room's publications; its numbering goes on.
     pub fn clear(&self, key: &RoomKey, done: Done<Position>) {
-        self.broker(&key.room).clear(key, done);
+        self.broker(&key.namespace, &key.room).clear(key, done);
     }
 
     /// Announces that someone types, or stopped.
@@ -256,9 +272,12 @@ impl<S: Sink> Node<S> {
             if due { Counts::Announce } else { Counts::Later }
         };
         self.end_graces(now.instant);
+        if let Some(domain) = self.rooms.order() {
+            domain.handle_timeout(now);
+        }
         self.rooms.handle_timeout(now.instant, counts);
         for key in std::mem::take(&mut *self.detachments.lock()) {
-            self.broker(&key.room).detach(&key, now);
+            self.broker(&key.namespace, &key.room).detach(&key, now);
         }
         if counts == Counts::Announce {
             self.memory.handle_timeout(now);
@@ -343,9 +362,13 @@ impl<S: Sink> Node<S> {
         }
     }
 
-    pub(crate) fn broker(&self, room: &RoomName) -> &Arc<dyn Broker> {
+    /// Where a room's publications are kept. What clients are to recover must be where their order is.
+    pub(crate) fn broker(&self, namespace: &Namespace, room: &RoomName) -> &Arc<dyn Broker> {
         match (self.rooms.policies().of(room).durability, &self.durable) {
             (Durability::Durable, Some(durable)) => durable,
+            (Durability::Memory, Some(durable)) if self.rooms.domain_of(namespace).is_some() => {
+                durable
+            }
             (Durability::Durable, None) | (Durability::Memory, _) => &self.memory,
         }
     }

@@ -96,15 +96,15 @@ impl<S> Registry<S> {
     }
 
     /// Takes a socket out; its user stays until [`left`](Self::left) is called for it after the grace.
-    pub(crate) fn remove(&self, socket: &Socket<S>, rooms: &[RoomName]) {
+    /// `false` when it is not there.
+    pub(crate) fn remove(&self, socket: &Socket<S>, rooms: &[RoomName]) -> bool {
         let mut sockets = self.sockets.of(&socket.id).lock();
-        // A resumed session has the id of the one before: only the socket itself is taken out.
-        if sockets
-            .get(&socket.id)
-            .is_some_and(|found| std::ptr::eq(&raw const *found.0, socket))
-        {
-            sockets.remove(&socket.id);
+        // A session that comes back has the id of the one before: only the socket itself is taken out.
+        let found = sockets.get(&socket.id);
+        if !found.is_some_and(|found| std::ptr::eq(&raw const *found.0, socket)) {
+            return false;
         }
+        sockets.remove(&socket.id);
         drop(sockets);
         self.len.fetch_sub(1, Ordering::Relaxed);
         let key = socket.user_key();
@@ -116,6 +116,7 @@ impl<S> Registry<S> {
         let leaving = user.leaving.get_or_insert_default();
         leaving.sockets += 1;
         leaving.rooms.extend_from_slice(rooms);
+        true
     }
 
     /// The grace of one removed socket is over. `Some` when the user is offline now, with the rooms it was in; `offline` is called before that, under the

@@ -7,10 +7,11 @@ use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use nuncio_model::{
-    Member, Namespace, Position, PresencePage, Publication, Push, SocketId, UserId,
+    Epoch, Member, Namespace, Position, PresencePage, Publication, Push, SocketId, UserId,
 };
 use smallvec::SmallVec;
 
+use crate::domain::Entry;
 use crate::encode::{Encode, EncoderId, Message, PerEncoder};
 use crate::outbox::{Outbox, Pushed};
 
@@ -47,6 +48,8 @@ struct Pending {
 pub(crate) enum Queued {
     Publication(Arc<Publication>),
     Push(Box<Push>),
+    /// A message with its place in the namespace's order.
+    Entry(Arc<Entry>, Epoch),
 }
 
 struct Typist {
@@ -351,11 +354,11 @@ fn join(
     encoder: EncoderId,
 ) -> Bytes {
     if let [only] = messages {
-        return encode.encode(encoder, only.message.as_message(namespace));
+        return only.message.encode(namespace, encode, encoder);
     }
     let frames: SmallVec<[Bytes; 16]> = messages
         .iter()
-        .map(|pending| encode.encode(encoder, pending.message.as_message(namespace)))
+        .map(|pending| pending.message.encode(namespace, encode, encoder))
         .collect();
     let mut joined = BytesMut::with_capacity(frames.iter().map(Bytes::len).sum());
     for frame in frames {
@@ -365,10 +368,15 @@ fn join(
 }
 
 impl Queued {
-    fn as_message<'a>(&'a self, namespace: &'a Namespace) -> Message<'a> {
+    fn encode(&self, namespace: &Namespace, encode: &dyn Encode, encoder: EncoderId) -> Bytes {
         match self {
-            Self::Publication(publication) => Message::Publication(publication),
-            Self::Push(push) => Message::Push(namespace, push),
+            Self::Publication(publication) => {
+                encode.encode(encoder, Message::Publication(publication))
+            }
+            Self::Push(push) => encode.encode(encoder, Message::Push(namespace, push)),
+            Self::Entry(entry, epoch) => {
+                encode.encode_at(encoder, entry.as_message(), entry.offset(*epoch))
+            }
         }
     }
 }

@@ -13,16 +13,19 @@ use parking_lot::MutexGuard;
 use smallvec::{SmallVec, smallvec};
 
 use crate::broker::RoomKey;
+use crate::domain::Domain;
 use crate::encode::Encode;
 use crate::flush::Flushers;
 use crate::observer::Observer;
 use crate::outbox::{Outbox, Sink};
 use crate::policy::{Policies, Quiet};
+use crate::registry::Registry;
 use crate::room::{Queued, Room};
 use crate::shard::Shards;
-use crate::socket::{Member, Socket};
 
 mod deliver;
+mod members;
+mod order;
 mod reencode;
 
 /// Messages that may wait in a room before a publisher hands them over itself instead of leaving it to the flush.
@@ -42,6 +45,9 @@ pub struct Rooms<S> {
     counters: Counters,
     pub(crate) observer: Option<Arc<dyn Observer>>,
     pub(crate) quiet: OnceLock<Quiet>,
+    /// The order of the namespaces whose clients recover. Mostly there is none.
+    domain: Option<Domain>,
+    registry: OnceLock<Arc<Registry<S>>>,
 }
 
 struct Shard<S> {
@@ -96,6 +102,8 @@ impl<S: Sink> Rooms<S> {
             counters: Counters::default(),
             observer: None,
             quiet: OnceLock::new(),
+            domain: None,
+            registry: OnceLock::new(),
         }
     }
 
@@ -139,6 +147,9 @@ impl<S: Sink> Rooms<S> {
 
     /// Hands over what waits in the rooms of one flusher.
     pub fn settle(&self, flusher: usize) {
+        if flusher == 0 {
+            self.settle_domain();
+        }
         for index in (flusher..self.due.len()).step_by(self.flushers.len()) {
             self.settle_shard(index);
         }
@@ -146,6 +157,7 @@ impl<S: Sink> Rooms<S> {
 
     /// Hands over what waits in any room, so that what is pushed next comes after it.
     pub fn settle_all(&self) {
+        self.settle_domain();
         for index in 0..self.due.len() {
             self.settle_shard(index);
         }
@@ -153,6 +165,7 @@ impl<S: Sink> Rooms<S> {
 
     /// Hands over what waits in one room, and says up to where its members have it now.
     pub(crate) fn settled(&self, key: &RoomKey) -> Option<Position> {
+        let _order = self.settled_domain(&key.namespace);
         let (_, mut shard) = self.lock(key);
         let room = shard.rooms.get_mut(key)?;
         self.settle_room(key, room);
@@ -230,122 +243,6 @@ impl<S: Sink> Rooms<S> {
         self.queue(index, &mut shard, key, Queued::Push(Box::new(push)), except);
         if let Some(room) = shard.rooms.get_mut(key) {
             self.settle_room(key, room);
-        }
-    }
-
-    /// Takes a socket in. The caller holds the lock of the room's log, so that nothing is published meanwhile.
-    ///
-    /// Returns the number of users, and whether the user was announced as new.
-    pub(crate) fn enter(
-        &self,
-        key: &RoomKey,
-        socket: &Arc<Socket<S>>,
-        position: Position,
-    ) -> Result<(u64, bool), NotEntered> {
-        let (index, mut shard) = self.lock(key);
-        let entry = shard.rooms.entry(key.clone());
-        // The room's own copy of its name: one for all members.
-        let name = entry.key().room.clone();
-        let room = entry.or_insert_with(|| Room::new(position));
-        if room.members() >= self.limits.members_max {
-            return Err(NotEntered::Full);
-        }
-        self.settle_room(key, room);
-        room.position = position;
-        let was_empty = room.is_empty();
-        let slot = room.add(socket.outbox.clone(), socket.id, socket.encoder.get());
-        if !socket.rooms.add(name, slot) {
-            room.remove(slot);
-            if room.is_empty() {
-                shard.rooms.remove(key);
-            }
-            return Err(NotEntered::Gone);
-        }
-        if was_empty {
-            self.observe(|observer| observer.occupied(key));
-        }
-        self.observe(|observer| observer.joined(key, socket.as_member()));
-        let first = room.enter(&socket.user);
-        let users = room.users();
-        let announced = first && self.announces_names(key, users);
-        if announced {
-            let joined = Push::Joined {
-                room: key.room.clone(),
-                user: socket.user.clone(),
-            };
-            self.queue(
-                index,
-                &mut shard,
-                key,
-                Queued::Push(Box::new(joined)),
-                smallvec![socket.id],
-            );
-        }
-        Ok((users, announced))
-    }
-
-    /// Takes a socket out of the fan-out; with [`Exit::Left`] its user too.
-    pub(crate) fn exit(
-        &self,
-        key: &RoomKey,
-        slot: u32,
-        socket: SocketId,
-        user: &UserId,
-        exit: Exit,
-    ) {
-        let (index, mut shard) = self.lock(key);
-        let Some(room) = shard.rooms.get_mut(key) else {
-            return;
-        };
-        self.settle_room(key, room);
-        room.remove(slot);
-        self.observe(|observer| observer.left(key, Member { socket, user }));
-        if room.typing_stopped(socket) {
-            let stopped = Push::Typing {
-                room: key.room.clone(),
-                user: user.clone(),
-                typing: Typing::Stopped,
-            };
-            self.queue(
-                index,
-                &mut shard,
-                key,
-                Queued::Push(Box::new(stopped)),
-                SmallVec::new(),
-            );
-        }
-        match exit {
-            Exit::Left => self.exit_user(index, &mut shard, key, user),
-            Exit::Lost => {}
-        }
-    }
-
-    /// Takes a user out whose connection was lost and did not come back in time.
-    pub(crate) fn exit_lost(&self, key: &RoomKey, user: &UserId) {
-        let (index, mut shard) = self.lock(key);
-        self.exit_user(index, &mut shard, key, user);
-    }
-
-    fn exit_user(&self, index: usize, shard: &mut Shard<S>, key: &RoomKey, user: &UserId) {
-        let Some(room) = shard.rooms.get_mut(key) else {
-            return;
-        };
-        if room.exit(user) && self.announces_names(key, room.users() + 1) {
-            let left = Push::Left {
-                room: key.room.clone(),
-                user: user.clone(),
-            };
-            self.queue(
-                index,
-                shard,
-                key,
-                Queued::Push(Box::new(left)),
-                SmallVec::new(),
-            );
-        }
-        if shard.rooms.get(key).is_some_and(Room::is_empty) {
-            shard.rooms.remove(key);
-            self.observe(|observer| observer.vacated(key));
         }
     }
 

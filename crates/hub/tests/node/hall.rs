@@ -6,13 +6,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nuncio_hub::{
-    Durability, EncoderId, End, JoinOutcome, Memberships, MemoryBroker, Node, Observer, Outbox,
-    Policies, Pushed, RoomKey, RoomPolicy, Rooms, Slice, Socket, Submission,
+    Deliver, Domain, DomainConfig, Durability, EncoderId, End, JoinOutcome, Memberships,
+    MemoryBroker, Node, Observer, Outbox, Policies, Pushed, Restored, RoomKey, RoomPolicy, Rooms,
+    Slice, Socket, Submission,
 };
 use nuncio_model::{
-    Body, Emit, EventName, HistoryLimits, JoinRequest, Joined, Json, Namespace, Now, Position,
-    PublishRequest, Published, Push, Refusal, RoomLimits, RoomName, SocketId, Target, UserId,
-    Volatility,
+    Body, Emit, Epoch, EventName, HistoryLimits, JoinRequest, Joined, Json, Namespace, Now,
+    Position, PublishRequest, Published, Push, Refusal, RoomLimits, RoomName, SocketId, Target,
+    UserId, Volatility,
 };
 
 use crate::door::Door;
@@ -53,6 +54,31 @@ impl Hall {
         idle_max: usize,
         observer: Option<Arc<dyn Observer>>,
     ) -> Self {
+        Self::build(limits, history, idle_max, observer, None)
+    }
+
+    /// Whose clients recover what they missed.
+    pub(crate) fn recovering(config: DomainConfig) -> Self {
+        let restored = Restored {
+            epoch: Epoch::from_random(5),
+            last: 0,
+            dropped: None,
+            entries: Vec::new(),
+            records: Vec::new(),
+        };
+        let domain = Domain::new(config, restored, start());
+        let (limits, history) = (RoomLimits::default(), HistoryLimits::default());
+        let idle_max = MemoryBroker::<Rooms<Wire>>::IDLE_MAX;
+        Self::build(limits, history, idle_max, None, Some(domain))
+    }
+
+    fn build(
+        limits: RoomLimits,
+        history: HistoryLimits,
+        idle_max: usize,
+        observer: Option<Arc<dyn Observer>>,
+        domain: Option<Domain>,
+    ) -> Self {
         let policy = RoomPolicy {
             history,
             ..RoomPolicy::new(Durability::Memory)
@@ -60,7 +86,7 @@ impl Hall {
         let policies = Arc::new(Policies::new(Vec::new(), policy));
         let lines = Arc::new(Lines::new());
         let rooms = Rooms::new(lines.clone(), policies.clone(), limits, FLUSHERS, 1);
-        let rooms = Arc::new(rooms.observed_by(observer));
+        let rooms = Arc::new(rooms.observed_by(observer).ordered_by(domain));
         let broker = MemoryBroker::new(rooms.clone(), policies, 2).with_idle_max(idle_max);
         let broker = Arc::new(broker);
         let door = Arc::new(Door::to(broker.clone()));
@@ -239,6 +265,10 @@ impl Drop for Hall {
         assert_eq!(self.node.rooms().len(), 0, "rooms");
         assert_eq!(self.broker.len(), 0, "logs");
         assert_eq!(self.broker.idle_len(), 0, "idle logs");
+        if let Some(domain) = self.node.rooms().domain() {
+            let kept = (domain.records_len(), domain.log_len());
+            assert_eq!(kept, (0, 0), "sessions and messages to recover");
+        }
     }
 }
 

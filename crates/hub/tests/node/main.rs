@@ -13,6 +13,8 @@ mod model;
 mod observer;
 mod order;
 mod presence;
+mod recovery;
+mod recovery_model;
 mod typing;
 mod view;
 mod wire;

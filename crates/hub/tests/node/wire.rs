@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use nuncio_hub::{Encode, EncoderId, Message, Sink, Writer};
-use nuncio_model::{Body, Publication, Push, Status, Typing};
+use nuncio_model::{Body, Offset, Publication, Push, Status, Typing};
 
 /// What was written, until it is read.
 pub(crate) struct Wire {
@@ -94,7 +94,19 @@ impl Lines {
     }
 }
 
+/// The encoder that writes the place of a message, as `@ordinal`.
+pub(crate) const PLACED: u8 = 1;
+
 impl Encode for Lines {
+    fn encode_at(&self, encoder: EncoderId, message: Message<'_>, offset: Offset) -> Bytes {
+        let line = self.encode(encoder, message);
+        if encoder.0 != PLACED {
+            return line;
+        }
+        let text = std::str::from_utf8(&line).unwrap().trim_end();
+        format!("{text} @{}\n", offset.ordinal).into()
+    }
+
     fn encode(&self, encoder: EncoderId, message: Message<'_>) -> Bytes {
         self.encodes[usize::from(encoder.0)].fetch_add(1, Ordering::Relaxed);
         let line = line(message);
