@@ -29,6 +29,10 @@ export class Nuncio {
     return `http://${this.#address}/`;
   }
 
+  get pid() {
+    return this.#process.pid;
+  }
+
   url(path) {
     return `ws://${this.#address}${path}`;
   }
