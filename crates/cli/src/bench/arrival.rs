@@ -7,10 +7,14 @@ pub(crate) enum Arrival {
     Publication,
     /// The reply to the call with this `id`.
     Ack(u64),
-    /// The session is authenticated; calls may begin.
+    /// Engine.IO's handshake: namespaces may be joined.
+    Open,
+    /// The session is authenticated, or the namespace joined; calls may begin.
     AuthOk,
     /// A ping (RFC 6455 §5.5.2), to be answered with the same payload.
     Ping(Box<[u8]>),
+    /// A ping of Engine.IO.
+    EnginePing,
     /// A close frame with its code; 1005 where it carries none (§7.1.5).
     Close(u16),
     /// An error reply or an `error` message, by its first bytes.
@@ -113,18 +117,56 @@ impl Head {
     }
 }
 
+/// Native messages are objects, packets of Engine.IO begin with a digit.
 fn judge_text(prefix: &[u8]) -> Arrival {
+    match prefix.first() {
+        Some(b'{') => judge_message(prefix),
+        _ => judge_packet(prefix),
+    }
+}
+
+fn judge_packet(prefix: &[u8]) -> Arrival {
+    if prefix.starts_with(br#"42["message:new""#) {
+        return Arrival::Publication;
+    }
+    match prefix {
+        [b'4', b'3', ack @ ..] => {
+            let (id, rest) = number(ack);
+            if rest.starts_with(br#"[{"status":"error""#) {
+                return refused(prefix);
+            }
+            Arrival::Ack(id)
+        }
+        [b'4', b'0', ..] => Arrival::AuthOk,
+        [b'4', b'4', ..] => refused(prefix),
+        [b'4', b'2', rest @ ..] if rest.starts_with(br#"["error""#) => refused(prefix),
+        [b'0', ..] => Arrival::Open,
+        [b'2'] => Arrival::EnginePing,
+        _ => Arrival::Other,
+    }
+}
+
+/// The number that a text begins with, and the rest.
+fn number(text: &[u8]) -> (u64, &[u8]) {
+    let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let (digits, rest) = text.split_at(digits);
+    let number = digits.iter().fold(0u64, |number, digit| {
+        number
+            .wrapping_mul(10)
+            .wrapping_add(u64::from(digit - b'0'))
+    });
+    (number, rest)
+}
+
+fn judge_message(prefix: &[u8]) -> Arrival {
     if prefix.starts_with(br#"{"type":"chat:message""#) {
         return Arrival::Publication;
     }
     if let Some(ack) = prefix.strip_prefix(br#"{"ack":"#) {
-        let digits = ack.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        if ack[digits..].starts_with(br#","error""#) {
+        let (id, rest) = number(ack);
+        if rest.starts_with(br#","error""#) {
             return refused(prefix);
         }
-        let id = ack[..digits].iter().fold(0u64, |id, digit| {
-            id.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'))
-        });
         return Arrival::Ack(id);
     }
     if prefix.starts_with(br#"{"type":"error""#) {
@@ -192,6 +234,33 @@ mod tests {
                 Arrival::Refused(r#"{"type":"error","code":"FORBIDDEN"}"#.into()),
                 Arrival::Close(1013),
                 Arrival::Close(1005),
+            ]
+        );
+    }
+
+    #[test]
+    fn each_kind_of_socketio_packet_is_told_apart() {
+        let packets: [&[u8]; 7] = [
+            br#"0{"sid":"s1"}"#,
+            br#"40{"sid":"s2"}"#,
+            br#"4318446[{"status":"ok"}]"#,
+            br#"42["message:new",{"seq":1}]"#,
+            b"2",
+            br#"437[{"status":"error","code":"RATE_LIMITED"}]"#,
+            br#"42["user:joined",{}]"#,
+        ];
+        let bytes: Vec<u8> = packets.iter().flat_map(|text| frame(TEXT, text)).collect();
+
+        assert_eq!(
+            read_in_chunks(&bytes, usize::MAX),
+            [
+                Arrival::Open,
+                Arrival::AuthOk,
+                Arrival::Ack(18_446),
+                Arrival::Publication,
+                Arrival::EnginePing,
+                Arrival::Refused(r#"437[{"status":"error","code":"RATE_LIMITED"}]"#.into()),
+                Arrival::Other,
             ]
         );
     }

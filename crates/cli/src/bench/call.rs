@@ -1,30 +1,65 @@
 //! What a benchmark's client sends: the upgrade, a join, publishes, pongs.
 
-/// The opening handshake (RFC 6455 §4.1). The key is the RFC's own example: a benchmark does not check the answer's digest.
-pub(crate) fn upgrade(host: &str, token: Option<&str>) -> Vec<u8> {
-    let query = token
-        .map(|token| format!("?token={token}"))
-        .unwrap_or_default();
-    format!(
-        "GET /ws{query} HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-    )
-    .into_bytes()
+/// What the connections of a load speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Dialect {
+    /// The native protocol over a WebSocket.
+    Native,
+    /// Socket.IO over a WebSocket from the start.
+    Socketio,
 }
 
-/// Joins `room`; the reply carries [`JOIN_ID`].
-pub(crate) fn join(room: &str) -> Vec<u8> {
+impl Dialect {
+    /// The opening handshake (RFC 6455 §4.1). The key is the RFC's own example: a benchmark does not check the answer's digest.
+    pub(crate) fn upgrade(self, host: &str, token: Option<&str>) -> Vec<u8> {
+        let path = match self {
+            Self::Native => "/ws?",
+            Self::Socketio => "/socket.io/?EIO=4&transport=websocket&",
+        };
+        let token = token.map_or_else(String::new, |token| format!("token={token}"));
+        format!(
+            "GET {path}{token} HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        )
+        .into_bytes()
+    }
+
+    /// Joins `room`; the reply carries [`JOIN_ID`].
+    pub(crate) fn join(self, room: &str) -> Vec<u8> {
+        text(&match self {
+            Self::Native => format!(r#"{{"type":"room:join","roomId":"{room}","id":{JOIN_ID}}}"#),
+            Self::Socketio => format!(r#"42{JOIN_ID}["room:join","{room}"]"#),
+        })
+    }
+
+    /// Appends one publish with the call id `id` to `frames`. `content` is a JSON value.
+    pub(crate) fn push_publish(self, frames: &mut Vec<u8>, room: &str, content: &str, id: u64) {
+        let payload = match self {
+            Self::Native => format!(
+                r#"{{"type":"chat:message","roomId":"{room}","content":{content},"id":{id}}}"#
+            ),
+            Self::Socketio => {
+                format!(r#"42{id}["message:send",{{"roomId":"{room}","content":{content}}}]"#)
+            }
+        };
+        push_frame(frames, TEXT, payload.as_bytes());
+    }
+}
+
+/// Joins the main namespace of Socket.IO.
+pub(crate) fn connect() -> Vec<u8> {
+    text("40")
+}
+
+/// The answer to a ping of Engine.IO.
+pub(crate) fn engine_pong() -> Vec<u8> {
+    text("3")
+}
+
+fn text(payload: &str) -> Vec<u8> {
     let mut frame = Vec::new();
-    let payload = format!(r#"{{"type":"room:join","roomId":"{room}","id":{JOIN_ID}}}"#);
     push_frame(&mut frame, TEXT, payload.as_bytes());
     frame
-}
-
-/// Appends one publish with the call id `id` to `frames`. `content` is a JSON value.
-pub(crate) fn push_publish(frames: &mut Vec<u8>, room: &str, content: &str, id: u64) {
-    let payload =
-        format!(r#"{{"type":"chat:message","roomId":"{room}","content":{content},"id":{id}}}"#);
-    push_frame(frames, TEXT, payload.as_bytes());
 }
 
 /// The answer to a ping (RFC 6455 §5.5.3).

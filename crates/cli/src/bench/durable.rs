@@ -12,7 +12,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::arrival::Arrival;
-use super::call;
+use super::call::{self, Dialect};
 use super::process::raise_open_files;
 use super::report::{self, Format, Machine};
 use super::server::{History, Server, ServerArgs, Terms};
@@ -73,7 +73,7 @@ fn measure(server: &Server, args: &DurableArgs) -> Result<(Figures, Figures)> {
         .map(|room| format!("bench-{room}"))
         .collect();
     let room = |publisher: usize| rooms[publisher % rooms.len()].as_str();
-    let mut swarm = Swarm::new(server.address)?;
+    let mut swarm = Swarm::new(server.address, Dialect::Native)?;
     let entries = (0..publishers).map(|publisher| Entry {
         token: tokens.of(publisher),
         room: room(publisher),
@@ -195,7 +195,7 @@ impl Load {
     fn publish(&mut self, publisher: usize, due: Instant) -> Result<()> {
         let mut frame = Vec::new();
         let id = call::PUBLISH_ID_FIRST + self.due.len() as u64;
-        call::push_publish(&mut frame, &self.rooms[publisher], &self.content, id);
+        Dialect::Native.push_publish(&mut frame, &self.rooms[publisher], &self.content, id);
         self.due.push(due);
         self.swarm.send(publisher, &frame)
     }

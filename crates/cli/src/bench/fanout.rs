@@ -11,6 +11,7 @@ use clap::Args;
 use indicatif::ProgressBar;
 use serde::Serialize;
 
+use super::call::Dialect;
 use super::load::{Admission, LoadPlan, Sample};
 use super::process::{cores, pin, raise_open_files};
 use super::report::{self, Format, Machine};
@@ -21,6 +22,18 @@ use super::statistics::{Quartiles, rounds_that_count};
 pub(crate) struct FanoutArgs {
     #[command(flatten)]
     server: ServerArgs,
+    /// What the members of the server's room speak.
+    #[arg(long, value_enum, default_value_t = Dialect::Native)]
+    dialect: Dialect,
+    /// Command line of another server to compare with instead of the floors, with `{port}` filled in; it runs under the same settings.
+    #[arg(long, value_name = "COMMAND")]
+    beside: Option<String>,
+    /// What its members speak.
+    #[arg(long, value_enum, default_value_t = Dialect::Native, requires = "beside")]
+    beside_dialect: Dialect,
+    /// It asks for no token.
+    #[arg(long, requires = "beside")]
+    beside_open: bool,
     /// Members of the room.
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
     members: u32,
@@ -89,17 +102,30 @@ pub(crate) fn run(args: &FanoutArgs, format: Format) -> Result<()> {
     report::print(format, &report, || report.table())
 }
 
-/// The server beside its floor, with one number of publishes in flight.
+/// The server beside its floor, or beside another server, with one number of publishes in flight.
 #[derive(Debug)]
 struct Comparison {
     window: u32,
     floor_name: &'static str,
     floor: Subject,
+    floor_dialect: Dialect,
+    floor_has_tokens: bool,
     server: Subject,
 }
 
 impl Comparison {
     fn new(args: &FanoutArgs, window: u32) -> Result<Self> {
+        let server = args.server.subject()?;
+        if let Some(line) = &args.beside {
+            return Ok(Self {
+                window,
+                floor_name: "beside",
+                floor: Subject::command(line),
+                floor_dialect: args.beside_dialect,
+                floor_has_tokens: !args.beside_open,
+                server,
+            });
+        }
         let (floor_name, program) = match window {
             1 => ("floor_plain", &args.floor_plain),
             _ => ("floor_coalesced", &args.floor_coalesced),
@@ -111,7 +137,9 @@ impl Comparison {
             window,
             floor_name,
             floor: Subject::floor(&program)?,
-            server: args.server.subject()?,
+            floor_dialect: Dialect::Native,
+            floor_has_tokens: false,
+            server,
         })
     }
 
@@ -128,23 +156,32 @@ impl Comparison {
             content_bytes: args.content_bytes,
             window: self.window,
             publishers: args.publishers as usize,
+            dialect: args.dialect,
             span: Duration::try_from_secs_f64(args.seconds).context("--seconds")?,
         };
-        let measure = |name: &str, subject: &Subject, admission| {
+        let measure = |name: &str, subject: &Subject, dialect, admission| {
+            let load = LoadPlan { dialect, ..load };
             bar.set_message(format!("{name}, {} in flight", self.window));
             let sample = measure(subject, admission, &load, cores)
                 .with_context(|| format!("measuring the {name}"));
             bar.inc(1);
             sample
         };
-        let floor = || measure(self.floor_name, &self.floor, Admission::Free);
-        let server = || {
+        let with_token = Admission::Token(args.server.token.as_deref());
+        let floor_admission = if self.floor_has_tokens {
+            with_token
+        } else {
+            Admission::Free
+        };
+        let floor = || {
             measure(
-                "server",
-                &self.server,
-                Admission::Token(args.server.token.as_deref()),
+                self.floor_name,
+                &self.floor,
+                self.floor_dialect,
+                floor_admission,
             )
         };
+        let server = || measure("server", &self.server, args.dialect, with_token);
         if number.is_multiple_of(2) {
             Ok(Round {
                 floor: floor()?,

@@ -11,6 +11,7 @@ use clap::Args;
 use indicatif::ProgressBar;
 use serde::Serialize;
 
+use super::call::Dialect;
 use super::process::{private_bytes, raise_open_files};
 use super::report::{self, Format, Machine};
 use super::server::{History, Server, ServerArgs, Subject, Terms};
@@ -28,6 +29,9 @@ pub(crate) struct IdleArgs {
     /// Connections at the second reading.
     #[arg(long, default_value_t = 19_000)]
     to: usize,
+    /// What the sessions speak.
+    #[arg(long, value_enum, default_value_t = Dialect::Native)]
+    dialect: Dialect,
     /// Rooms that the sessions are spread over; each is in one.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     rooms: u32,
@@ -104,7 +108,7 @@ fn measure_server(server: &Server, args: &IdleArgs, step: &Step<'_>) -> Result<R
         })
     };
 
-    let mut swarm = Swarm::new(server.address)?;
+    let mut swarm = Swarm::new(server.address, args.dialect)?;
     step.say("opening");
     swarm.open(entries(0..args.from), || step.bar.inc(1))?;
     let bytes_from = quiet_reading(server, &mut swarm, args, step)?;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 
 use super::arrival::Arrival;
-use super::call;
+use super::call::{self, Dialect};
 use super::flight::Flight;
 use super::process::cpu_time;
 use super::server::Server;
@@ -23,6 +23,8 @@ pub(crate) struct LoadPlan {
     pub(crate) window: u32,
     /// Members that publish, in turns.
     pub(crate) publishers: usize,
+    /// What they speak.
+    pub(crate) dialect: Dialect,
     /// How long; a fifth more goes before, to warm up.
     pub(crate) span: Duration,
 }
@@ -54,7 +56,7 @@ impl LoadPlan {
                 Tokens::obtain(shared, server.address, self.members, || {})?
             }
         };
-        let mut swarm = Swarm::new(server.address)?;
+        let mut swarm = Swarm::new(server.address, self.dialect)?;
         let entries = (0..self.members).map(|member| Entry {
             token: tokens.of(member),
             room: ROOM,
@@ -88,6 +90,7 @@ struct Load {
     swarm: Swarm,
     flight: Flight,
     content: String,
+    dialect: Dialect,
     /// What each publisher sends next.
     frames: Vec<Vec<u8>>,
 }
@@ -98,6 +101,7 @@ impl Load {
             flight: Flight::new(swarm.len(), plan.window.into()),
             swarm,
             content: format!("\"{}\"", "x".repeat(plan.content_bytes)),
+            dialect: plan.dialect,
             frames: vec![Vec::new(); plan.publishers],
         }
     }
@@ -119,8 +123,10 @@ impl Load {
                 |member, arrival| match arrival {
                     Arrival::Publication => flight.delivered(member),
                     Arrival::Ack(_) => flight.acknowledged(),
-                    Arrival::AuthOk
+                    Arrival::Open
+                    | Arrival::AuthOk
                     | Arrival::Ping(_)
+                    | Arrival::EnginePing
                     | Arrival::Close(_)
                     | Arrival::Refused(_)
                     | Arrival::Other => {}
@@ -139,7 +145,7 @@ impl Load {
     fn publish(&mut self) -> Result<()> {
         while let Some(number) = self.flight.begin() {
             let publisher = (number % self.frames.len() as u64) as usize;
-            call::push_publish(
+            self.dialect.push_publish(
                 &mut self.frames[publisher],
                 ROOM,
                 &self.content,

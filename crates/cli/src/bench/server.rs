@@ -42,9 +42,7 @@ impl ServerArgs {
             });
         }
         match &self.server {
-            Some(line) => Ok(Subject::Command(
-                line.split_whitespace().map(str::to_owned).collect(),
-            )),
+            Some(line) => Ok(Subject::command(line)),
             None => Subject::this_program(),
         }
     }
@@ -60,6 +58,11 @@ pub(crate) enum Subject {
 }
 
 impl Subject {
+    /// The server that a command line starts.
+    pub(crate) fn command(line: &str) -> Self {
+        Self::Command(line.split_whitespace().map(str::to_owned).collect())
+    }
+
     fn this_program() -> Result<Self> {
         let program = std::env::current_exe()?
             .to_str()

@@ -13,11 +13,12 @@ use rustix::event::{Timespec, epoll};
 use rustix::net::{AddressFamily, SocketType, ipproto, sockopt};
 
 use super::arrival::{Arrival, ArrivalReader};
-use super::call;
+use super::call::{self, Dialect};
 
 /// All connections of one load.
 pub(crate) struct Swarm {
     server: SocketAddr,
+    dialect: Dialect,
     epoll: OwnedFd,
     clients: Vec<Client>,
     /// Clients that are connected but not in their room yet.
@@ -37,9 +38,10 @@ pub(crate) struct Entry<'a> {
 
 impl Swarm {
     /// No connections yet, all of them to `server`.
-    pub(crate) fn new(server: SocketAddr) -> Result<Self> {
+    pub(crate) fn new(server: SocketAddr, dialect: Dialect) -> Result<Self> {
         Ok(Self {
             server,
+            dialect,
             epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
             clients: Vec::new(),
             entering: 0,
@@ -135,11 +137,11 @@ impl Swarm {
             socket,
             stage: Stage::Upgrading {
                 head: Vec::new(),
-                join: call::join(entry.room),
+                join: self.dialect.join(entry.room),
             },
             reader: ArrivalReader::default(),
         };
-        client.send(&call::upgrade(&self.server.to_string(), entry.token))?;
+        client.send(&self.dialect.upgrade(&self.server.to_string(), entry.token))?;
         self.clients.push(client);
         self.entering += 1;
         Ok(())
@@ -217,6 +219,8 @@ impl Client {
             match arrival {
                 Arrival::Publication => on_arrival(Arrival::Publication),
                 Arrival::Ping(payload) => self.send(&call::pong(&payload))?,
+                Arrival::EnginePing => self.send(&call::engine_pong())?,
+                Arrival::Open => self.send(&call::connect())?,
                 Arrival::Close(code) => bail!("the server closed with {code}"),
                 Arrival::Refused(text) => bail!("the server refused: {text}"),
                 Arrival::Ack(_) | Arrival::AuthOk | Arrival::Other
@@ -321,12 +325,12 @@ mod tests {
                 .unwrap();
             peer.write_all(&text(br#"{"type":"welcome"}"#)).unwrap();
             peer.write_all(&text(br#"{"type":"auth_ok"}"#)).unwrap();
-            let join = read_exactly(&mut peer, call::join("r").len());
+            let join = read_exactly(&mut peer, Dialect::Native.join("r").len());
             peer.write_all(&text(br#"{"ack":1,"data":{}}"#)).unwrap();
             join
         });
 
-        let mut swarm = Swarm::new(server).unwrap();
+        let mut swarm = Swarm::new(server, Dialect::Native).unwrap();
         swarm
             .open(
                 [Entry {
@@ -339,7 +343,7 @@ mod tests {
             .unwrap();
 
         assert_eq!(swarm.entering, 0);
-        assert_eq!(script.join().unwrap(), call::join("r"));
+        assert_eq!(script.join().unwrap(), Dialect::Native.join("r"));
     }
 
     #[test]
@@ -356,7 +360,7 @@ mod tests {
             .unwrap();
             read_exactly(&mut peer, call::pong(b"beat").len())
         });
-        let mut swarm = Swarm::new(server).unwrap();
+        let mut swarm = Swarm::new(server, Dialect::Native).unwrap();
         swarm
             .open(
                 [Entry {
@@ -388,7 +392,7 @@ mod tests {
             peer.write_all(b"HTTP/1.1 401 Unauthorized\r\n\r\nInvalid token")
                 .unwrap();
         });
-        let mut swarm = Swarm::new(server).unwrap();
+        let mut swarm = Swarm::new(server, Dialect::Native).unwrap();
 
         let error = swarm
             .open(
@@ -439,7 +443,7 @@ mod tests {
         let head = b"HTTP/1.1 101 Switching Protocols\r\n\r\n".to_vec();
         peer.write_all(&[head, text(br#"{"type":"auth_ok"}"#)].concat())
             .unwrap();
-        read_exactly(peer, call::join("r").len());
+        read_exactly(peer, Dialect::Native.join("r").len());
         peer.write_all(&text(br#"{"ack":1,"data":{}}"#)).unwrap();
     }
 
