@@ -30,7 +30,7 @@ use crate::{assets, routes};
 pub(crate) struct Nuncio {
     pub(crate) config: CheckedConfig,
     pub(crate) node: Arc<Node>,
-    pub(crate) authenticator: Authenticator,
+    pub(crate) authenticator: Arc<Authenticator>,
     pub(crate) parking: Parking,
     pub(crate) metrics: metrics::Shared,
     pub(crate) is_ready: AtomicBool,

@@ -9,6 +9,7 @@ mod demo_secret;
 mod error;
 mod grants_pool;
 mod revocation;
+mod tokens;
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,12 +18,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
-use nuncio_model::{Grants, Identity, Json, RoomName, UserId};
+use nuncio_model::{Grants, Json, RoomName, UserId};
 
 pub use claims::{Claims, NuncioClaim, RoomClaim};
 pub use credentials::{CookieRule, CredentialsError, Token, find_token};
 pub use error::{AuthError, DemoSecretError};
 pub use revocation::{Revocation, Revocations, RevocationsFull};
+pub use tokens::Tokens;
+
+pub use nuncio_model::Identity;
 
 use crate::config::{CheckedConfig, Keys, Secret};
 use claims::Header;

@@ -174,6 +174,18 @@ impl ServerBuilder {
         self
     }
 
+    /// Lets variables of the process change what was said so far, such as `NUNCIO_SERVER_LISTEN` or `NUNCIO_AUTH_SECRETS`: one for each key of the configuration.
+    pub fn environment(mut self) -> Self {
+        let texts = std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        });
+        for (name, value) in texts {
+            self.config
+                .apply_variable(&name, &value, &mut self.problems);
+        }
+        self
+    }
+
     /// Everything else that can be configured, and the same once more: `.configure(|config| config.metrics.enabled = true)`.
     pub fn configure(mut self, change: impl FnOnce(&mut Config)) -> Self {
         change(&mut self.config);

@@ -10,6 +10,7 @@ pub mod config;
 mod drain;
 mod handle;
 mod metrics;
+mod mount;
 pub mod origin;
 mod parking;
 mod policies;
@@ -23,6 +24,7 @@ pub mod websocket;
 
 pub use builder::{Endpoint, ServerBuilder};
 pub use handle::Handle;
+pub use mount::{Mount, MountBody};
 pub use nuncio_model::{Right, Rights};
 pub use server::{ServeError, Server};
 pub use tls::TlsError;

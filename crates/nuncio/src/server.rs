@@ -93,12 +93,12 @@ pub struct Server {
     limits: FrontLimits,
     tls: Option<TlsAcceptor>,
     handle: Handle,
-    listeners: Option<Listeners>,
+    pub(crate) listeners: Option<Listeners>,
     store: Option<Arc<StoreBroker<Rooms>>>,
 }
 
 /// Where a server that runs alone is reached.
-struct Listeners {
+pub(crate) struct Listeners {
     clients: TcpListener,
     metrics: Option<TcpListener>,
 }
@@ -124,7 +124,7 @@ impl Server {
     /// # Errors
     /// As [`bind`](Self::bind).
     pub fn build(config: CheckedConfig) -> Result<Self, ServeError> {
-        let authenticator = Authenticator::from_config(&config)?;
+        let authenticator = Arc::new(Authenticator::from_config(&config)?);
         let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
         let seed = u64::from_le_bytes(random::bytes());
         let metrics = Arc::new(Metrics::new());

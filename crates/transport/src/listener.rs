@@ -1,7 +1,7 @@
 //! Accepts connections: plain or TLS, bounded in number and in time, until the server drains.
 
 use std::io::Write;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -97,16 +97,21 @@ impl<A: App> Front<A> {
         drop(permit);
     }
 
+    /// What answers the requests of one connection, from this address.
+    pub fn service(&self, peer: IpAddr) -> Service<A> {
+        Service {
+            shared: self.shared.clone(),
+            endpoints: self.endpoints.clone(),
+            drain: self.drain.clone(),
+            peer,
+        }
+    }
+
     async fn serve_http<T>(&self, io: T, peer: SocketAddr)
     where
         T: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
     {
-        let service = Service {
-            shared: self.shared.clone(),
-            endpoints: self.endpoints.clone(),
-            drain: self.drain.clone(),
-            peer: peer.ip().to_canonical(),
-        };
+        let service = self.service(peer.ip().to_canonical());
         let mut drain = self.drain.clone();
         let drains = *drain.borrow();
         let connection = http1::Builder::new()

@@ -336,3 +336,47 @@ where
 pub fn text(text: impl Into<Bytes>) -> Body {
     Full::new(text.into()).boxed_unsync()
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_socket_is_taken_back_from_axum_as_it_is() {
+        let (taken, mut taking) = mpsc::unbounded_channel();
+        let switch = move |mut request: axum::extract::Request| {
+            let (on_upgrade, taken) = (hyper::upgrade::on(&mut request), taken.clone());
+            tokio::spawn(async move { taken.send(Taken::from(on_upgrade.await.unwrap())) });
+            async {
+                (
+                    StatusCode::SWITCHING_PROTOCOLS,
+                    [("connection", "upgrade"), ("upgrade", "x")],
+                )
+            }
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let app = axum::Router::new().fallback(switch);
+        tokio::spawn(async move { axum::serve(listener, app).await });
+
+        let mut client = TcpStream::connect(address).await.unwrap();
+        let request =
+            b"GET / HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nearly";
+        client.write_all(request).await.unwrap();
+
+        let Some(Taken::Plain(mut stream, early)) = taking.recv().await else {
+            panic!("it is hidden behind something");
+        };
+        assert_eq!(early, "early");
+        assert!(stream.nodelay().unwrap());
+        stream.write_all(b"from the socket itself").await.unwrap();
+        drop(stream);
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.ends_with("from the socket itself"), "{answer}");
+    }
+}

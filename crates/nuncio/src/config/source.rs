@@ -138,7 +138,7 @@ impl Config {
         }
     }
 
-    fn apply_variable(&mut self, name: &str, value: &str, problems: &mut Vec<Problem>) {
+    pub(crate) fn apply_variable(&mut self, name: &str, value: &str, problems: &mut Vec<Problem>) {
         if !name.starts_with("NUNCIO_") || OTHER_VARIABLES.contains(&name) || is_service_link(name)
         {
             return;
