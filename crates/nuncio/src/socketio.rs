@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use nuncio_model::{ErrorCode, Identity, Now, Refusal, Secret};
-use nuncio_transport::{Cors, DeflateConfig, Protocols, Purpose, SocketIo, SocketIoOptions};
+use nuncio_transport::{
+    Cors, DeflateConfig, Limits, Protocols, Purpose, SocketIo, SocketIoOptions,
+};
 
 use crate::app::Nuncio;
 use crate::config::CheckedConfig;
@@ -12,12 +14,19 @@ use crate::config::CheckedConfig;
 pub(crate) fn endpoint(config: &CheckedConfig) -> Option<Arc<SocketIo>> {
     let section = &config.config.socketio;
     let payload_bytes_max = section.max_payload.0;
+    let mut limits = Limits::default();
+    limits.attachments_max = section.attachments_max;
+    limits.attachments_wait = section.attachments_wait;
     let options = SocketIoOptions {
         path: section.path.clone(),
         purpose: Purpose::Sessions,
         ping_interval: section.ping_interval,
         ping_timeout: section.ping_timeout,
         connect_timeout: section.connect_timeout,
+        transports: section.transports().unwrap_or_default(),
+        upgrades: section.allow_upgrades,
+        upgrade_timeout: section.upgrade_timeout,
+        limits,
         payload_bytes_max,
         // Who polls cannot read while its request travels: a few of the largest messages must fit.
         outbox_bytes_max: config

@@ -25,8 +25,8 @@ pub use app::{
 pub use driver::Shared;
 pub use encoders::{Encoders, NATIVE};
 pub use listener::{Front, FrontLimits};
-pub use nuncio_engineio::{InvalidCookie, SameSite, SessionCookie};
-pub use nuncio_socketio::{Parser, ParserRule};
+pub use nuncio_engineio::{InvalidCookie, SameSite, SessionCookie, Transport, Transports};
+pub use nuncio_socketio::{Limits, Parser, ParserRule};
 pub use nuncio_websocket::handshake::DeflateConfig;
 pub use service::{Endpoints, Service, boxed, text};
 pub use sink::{Node, Outbox, Rooms, Socket, Wire};

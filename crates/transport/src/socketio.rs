@@ -20,9 +20,9 @@ mod table;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nuncio_engineio::{Config as EngineConfig, SessionCookie};
-use nuncio_socketio::ParserRule;
+use nuncio_engineio::{Config as EngineConfig, SessionCookie, Transports};
 use nuncio_socketio::server::{Config as SocketConfig, UnexpectedAcks};
+use nuncio_socketio::{Limits, ParserRule};
 use nuncio_websocket::handshake::DeflateConfig;
 
 pub use cors::Cors;
@@ -60,6 +60,14 @@ pub struct SocketIoOptions {
     pub ping_timeout: Duration,
     /// Time a client has to join its first namespace. Default 45 s.
     pub connect_timeout: Duration,
+    /// Which transports clients may open. Default both.
+    pub transports: Transports,
+    /// Whether a client that polls may upgrade to a WebSocket. Default true, the reference's `allowUpgrades`.
+    pub upgrades: bool,
+    /// Time a WebSocket has to take over from polling. Default 10 s; then only the WebSocket is closed.
+    pub upgrade_timeout: Duration,
+    /// Bounds on the packets of a client: attachments, nesting, namespaces.
+    pub limits: Limits,
     /// Largest message or POST body that is accepted, in bytes. Default 1,000,000.
     pub payload_bytes_max: usize,
     /// Bytes that may wait for a slow reader, or for the next poll. Default 4,000,000: a few of the largest messages.
@@ -97,6 +105,10 @@ impl Default for SocketIoOptions {
             ping_interval: engine.ping_interval,
             ping_timeout: engine.ping_timeout,
             connect_timeout: socket.connect_timeout,
+            transports: engine.transports,
+            upgrades: engine.upgrades,
+            upgrade_timeout: engine.upgrade_timeout,
+            limits: socket.limits,
             payload_bytes_max: engine.payload_bytes_max,
             outbox_bytes_max: 4 * engine.payload_bytes_max,
             protocols: Protocols::V4,
@@ -115,6 +127,9 @@ impl SocketIo {
         let mut engine = EngineConfig::default();
         engine.ping_interval = options.ping_interval;
         engine.ping_timeout = options.ping_timeout;
+        engine.transports = options.transports;
+        engine.upgrades = options.upgrades;
+        engine.upgrade_timeout = options.upgrade_timeout;
         engine.payload_bytes_max = options.payload_bytes_max;
         engine.protocol_v3 = options.protocols == Protocols::V3AndV4;
         // What waits for a poll waits in the outbox, which has the bound; Engine.IO gets what it can send at once.
@@ -122,6 +137,7 @@ impl SocketIo {
         let mut socket = SocketConfig::default();
         socket.connect_timeout = options.connect_timeout;
         socket.parser = options.parser;
+        socket.limits = options.limits;
         // Programs keep their questions themselves: one may go to many clients.
         socket.unexpected_acks = UnexpectedAcks::Told;
         Self {

@@ -202,6 +202,10 @@ impl Config {
             let found = quote(&self.socketio.path);
             problems.push(Problem::rule("socketio.path", found, fault));
         }
+        if self.socketio.transports().is_none() {
+            let fault = "nobody could connect: write \"polling\", \"websocket\" or both, or set socketio.enabled = false";
+            problems.push(Problem::rule("socketio.transports", "[]", fault));
+        }
         if let Some(cookie) = self.socketio_cookie.cookie()
             && let Err(fault) = cookie.check()
         {
@@ -247,6 +251,8 @@ impl Config {
             ("socketio.ping_interval", self.socketio.ping_interval),
             ("socketio.ping_timeout", self.socketio.ping_timeout),
             ("socketio.connect_timeout", self.socketio.connect_timeout),
+            ("socketio.upgrade_timeout", self.socketio.upgrade_timeout),
+            ("socketio.attachments_wait", self.socketio.attachments_wait),
         ] {
             if duration == Duration::ZERO {
                 problems.push(Problem::rule(key, "0s", "it would be over at once: write a duration such as \"10s\", or leave the key out for its default"));

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use http::HeaderName;
-use nuncio_transport::{Parser, ParserRule, Protocols, SameSite, SessionCookie, SocketIoOptions};
+use nuncio_transport::{
+    Parser, ParserRule, Protocols, SameSite, SessionCookie, SocketIoOptions, Transport, Transports,
+};
 use toml::Value;
 
 use super::section::{Key, Section, section};
@@ -22,6 +24,16 @@ section! {
         ping_timeout: Duration = SocketIoOptions::default().ping_timeout,
         /// How long a client may take to join its first namespace.
         connect_timeout: Duration = SocketIoOptions::default().connect_timeout,
+        /// Transports that clients may open: `polling`, `websocket`.
+        transports: Vec<Transport> = vec![Transport::Polling, Transport::WebSocket],
+        /// Whether a client that polls may upgrade to a WebSocket.
+        allow_upgrades: bool = SocketIoOptions::default().upgrades,
+        /// How long a WebSocket may take to take over from polling.
+        upgrade_timeout: Duration = SocketIoOptions::default().upgrade_timeout,
+        /// Binary attachments of one packet. One more ends the connection.
+        attachments_max: usize = SocketIoOptions::default().limits.attachments_max,
+        /// How long they may take to follow their packet.
+        attachments_wait: Duration = SocketIoOptions::default().limits.attachments_wait,
         /// Largest message or POST body accepted; clients are told. `limits.message_bytes` is for native clients only.
         max_payload: ByteSize = ByteSize(SocketIoOptions::default().payload_bytes_max),
         /// Whether clients 2.x are let in too (Engine.IO 3). They have no `auth`: their token comes in the query, a header or a cookie.
@@ -62,6 +74,19 @@ section! {
     }
 }
 
+impl SocketIoConfig {
+    /// The transports as configured; `None` for an empty list.
+    pub(crate) fn transports(&self) -> Option<Transports> {
+        let has = |transport| self.transports.contains(&transport);
+        match (has(Transport::Polling), has(Transport::WebSocket)) {
+            (true, true) => Some(Transports::Both),
+            (true, false) => Some(Transports::Polling),
+            (false, true) => Some(Transports::WebSocket),
+            (false, false) => None,
+        }
+    }
+}
+
 impl SocketIoCookieConfig {
     /// The cookie as configured.
     pub(crate) fn cookie(&self) -> Option<SessionCookie> {
@@ -78,6 +103,9 @@ impl SocketIoCookieConfig {
 
 text_settings! {
     HeaderName, "header", "the name of a header", |text| text.parse().ok(), ToString::to_string;
+    Transport, "transport", r#""polling" or "websocket""#,
+        |text| [Self::Polling, Self::WebSocket].into_iter().find(|transport| transport.as_str() == text),
+        |transport| transport.as_str().to_owned();
     SameSite, "`strict`, `lax` or `none`", r#""strict", "lax" or "none""#,
         |text| match text {
             "strict" => Some(Self::Strict),
