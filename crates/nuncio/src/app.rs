@@ -162,7 +162,10 @@ impl App for Nuncio {
         let may_come_back = closed.is_resumable() && Form::of(encoder).is_none();
         if waiter.is_none() && !may_come_back {
             // A page that is reloaded closes like one that is left: its user is still there for the grace, the session is not.
+            let recovers = self.node.has_record(&id);
             let end = match closed.code {
+                _ if recovers && closed.is_recoverable() => End::Lost,
+                _ if recovers => End::Ended,
                 CloseCode::GOING_AWAY => End::Lost,
                 _ if closed.is_resumable() => End::Lost,
                 _ => End::Ended,

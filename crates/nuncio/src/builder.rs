@@ -160,6 +160,13 @@ impl ServerBuilder {
         self
     }
 
+    /// How long the session of a Socket.IO client is kept that lost its connection: it gets back its id, rooms and data, and what it missed. Default: it is
+    /// not kept.
+    pub fn recovery(mut self, kept_for: Duration) -> Self {
+        self.config.socketio.recovery = kept_for;
+        self
+    }
+
     /// Encrypts by itself, with these PEM files. Default: it does not.
     pub fn tls(mut self, certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
         self.config.tls.certificate = Some(certificate.into());

@@ -11,6 +11,7 @@ use nuncio_transport::{App as _, Client, Socket, Standing, random};
 
 use crate::answer::now_or_later;
 use crate::app::{Nuncio, transport};
+use crate::recovery::mark_of;
 
 pub(crate) type Answered = Option<Result<Outcome, Refusal>>;
 
@@ -29,7 +30,7 @@ impl Nuncio {
             },
             Request::Connect { auth, opening } => {
                 match self.identify(&auth, opening.token(), now) {
-                    Ok(identity) => self.enter(client, call, identity, now),
+                    Ok(identity) => self.enter_or_return(client, call, &auth, identity, now),
                     Err(refusal) => Some(Err(refusal)),
                 }
             }
@@ -61,7 +62,7 @@ impl Nuncio {
     }
 
     /// Lets a client in, and into the rooms that its token names.
-    fn enter(
+    pub(crate) fn enter(
         self: &Arc<Self>,
         client: &mut Client,
         call: u32,
@@ -87,6 +88,7 @@ impl Nuncio {
                 history: None,
             })
             .collect();
+        let recovery = self.recovery_of(client).map(Box::new);
         now_or_later(&client.outbox, call, |answer| {
             self.node.join(
                 &socket,
@@ -99,7 +101,7 @@ impl Nuncio {
                         identity,
                         resume,
                         joined,
-                        recovery: None,
+                        recovery,
                         vocabulary: Vocabulary::BuiltIn,
                     }))));
                 },
@@ -115,17 +117,26 @@ impl Nuncio {
         standing: &Standing,
     ) -> Result<Arc<Socket>, Refusal> {
         standing.grants.check_namespace(&client.namespace)?;
-        let socket = Arc::new(Socket {
-            id: client.id,
-            user: user.clone(),
-            namespace: client.namespace.clone(),
-            encoder: client.encoder.into(),
-            secret: random::bytes(),
-            outbox: client.outbox.clone(),
-            rooms: Memberships::default(),
-        });
-        self.node.connect(&socket)?;
+        let socket = socket_of(
+            client,
+            ResumeToken {
+                socket: client.id,
+                secret: random::bytes(),
+            },
+            user,
+        );
+        match self.recovery_of(client) {
+            Some(_) => self.node.connect_recorded(&socket, mark_of(standing))?,
+            None => self.node.connect(&socket)?,
+        }
+        self.seat(client, &socket, standing);
+        Ok(socket)
+    }
+
+    /// Notes whose connection this is from now on.
+    pub(crate) fn seat(&self, client: &mut Client, socket: &Arc<Socket>, standing: &Standing) {
         self.anonymous.lock().remove(&client.id);
+        client.id = socket.id;
         self.metrics
             .sessions
             .get_or_create(&[("transport", transport(client.encoder).to_owned())])
@@ -136,7 +147,6 @@ impl Nuncio {
         if self.is_revoked(client) {
             client.outbox.notify(Notice::Recheck);
         }
-        Ok(socket)
     }
 
     /// Exchanges a client's token; rooms that the new one does not grant are left.
@@ -285,8 +295,9 @@ impl Nuncio {
     /// Refuses the private room of a session, which is its id: what is emitted there is for the session alone.
     fn check_public(&self, room: &RoomName) -> Result<(), Refusal> {
         let session = room.parse().ok();
-        let is_private =
-            session.is_some_and(|id| self.node.socket(&id).is_some() || self.parking.has(&id));
+        let is_private = session.is_some_and(|id| {
+            self.node.socket(&id).is_some() || self.parking.has(&id) || self.node.has_record(&id)
+        });
         if !is_private {
             return Ok(());
         }
@@ -331,7 +342,21 @@ const fn is_metered(command: &Command) -> bool {
     !matches!(command, Command::Join(_) | Command::Leave(_))
 }
 
-fn standing_of(identity: &Identity) -> Standing {
+/// A client's place in the hub, with the id and the secret of its session.
+pub(crate) fn socket_of(client: &Client, session: ResumeToken, user: &UserId) -> Arc<Socket> {
+    let ResumeToken { socket: id, secret } = session;
+    Arc::new(Socket {
+        id,
+        user: user.clone(),
+        namespace: client.namespace.clone(),
+        encoder: client.encoder.into(),
+        secret,
+        outbox: client.outbox.clone(),
+        rooms: Memberships::default(),
+    })
+}
+
+pub(crate) fn standing_of(identity: &Identity) -> Standing {
     Standing {
         grants: identity.grants.clone(),
         exp: identity.exp,

@@ -14,6 +14,7 @@ mod mount;
 pub mod origin;
 mod parking;
 mod policies;
+mod recovery;
 mod resume;
 mod routes;
 mod running;

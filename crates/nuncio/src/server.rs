@@ -28,8 +28,8 @@ use crate::metrics::Metrics;
 use crate::parking::Parking;
 use crate::policies::policies;
 use crate::running::{Running, serve_metrics};
-use crate::socketio;
 use crate::tls::{self, TlsError};
+use crate::{recovery, socketio};
 
 /// Why a server cannot start, or ended by itself.
 #[derive(Debug, thiserror::Error)]
@@ -133,13 +133,16 @@ impl Server {
             socketio_deflate_threshold: config.config.socketio.deflate_threshold.0,
         });
         let policies = Arc::new(policies(&config));
-        let rooms = Arc::new(Rooms::new(
+        let domain = recovery::domain_config(&config);
+        let domain = domain.map(|config| recovery::domain(config, None, seed));
+        let rooms = Rooms::new(
             encoders.clone(),
             policies.clone(),
             config.room.clone(),
             config.workers,
             seed,
-        ));
+        );
+        let rooms = Arc::new(rooms.ordered_by(domain));
         let memory = Arc::new(MemoryBroker::new(rooms.clone(), policies.clone(), seed));
         let store = if config.config.store.enabled {
             let store = Store::open(StoreConfig::new(config.config.store.path.clone()))?;

@@ -166,6 +166,15 @@ impl Session {
         );
     }
 
+    /// A newer connection of the client has one of its sessions. It comes for the others too: none is told to leave.
+    pub fn handle_taken_over(&mut self, now: Now, out: &mut Vec<Output>) {
+        let (code, reason) = (
+            CloseCode::RESUMED_ELSEWHERE,
+            DisconnectReason::ForcedServerClose,
+        );
+        self.close(code, "Resumed elsewhere".into(), reason, now, out);
+    }
+
     /// The connection is to end with this code. Only a client that may come back by itself is not told to leave.
     pub fn handle_close(
         &mut self,

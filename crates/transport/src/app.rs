@@ -225,6 +225,18 @@ pub enum ClosedBy {
 }
 
 impl Closed {
+    /// Whether a Socket.IO client may have its connection state recovered: not when one of the sides wanted it gone.
+    pub fn is_recoverable(&self) -> bool {
+        use nuncio_socketio::server::DisconnectReason as Reason;
+
+        let wanted = [
+            Reason::ClientNamespaceDisconnect,
+            Reason::ServerNamespaceDisconnect,
+            Reason::ParseError,
+        ];
+        wanted.iter().all(|reason| reason.as_str() != self.reason)
+    }
+
     /// Whether the client may want its session back.
     pub const fn is_resumable(&self) -> bool {
         match self.by {

@@ -86,9 +86,7 @@ impl Encode for Encoders {
     fn encode_at(&self, encoder: EncoderId, message: Message<'_>, offset: Offset) -> Bytes {
         match Form::of(encoder) {
             // Clients of 2.x recover nothing: they are given no offsets.
-            Some(form) if form.protocol == nuncio_engineio::Protocol::V4 => {
-                self.packet(form, message, Some(offset))
-            }
+            Some(form) if form.recovers() => self.packet(form, message, Some(offset)),
             Some(_) | None => self.encode(encoder, message),
         }
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use http::HeaderName;
+use nuncio_model::Namespace;
 use nuncio_transport::{
     Parser, ParserRule, Protocols, SameSite, SessionCookie, SocketIoOptions, Transport, Transports,
 };
@@ -48,6 +49,14 @@ section! {
         http_compression: bool = SocketIoOptions::default().compression.is_some(),
         /// Answers below this many bytes are sent as they are.
         http_compression_threshold: ByteSize = ByteSize(SocketIoOptions::default().compression.unwrap_or(1024)),
+        /// How long a session is kept for a client that lost its connection (connection state recovery, clients 4.6 and later): it gets back its id, its
+        /// rooms and its data, and what it missed. 0s turns that off. All messages of such a namespace have one order then, which costs.
+        recovery: Duration = Duration::ZERO,
+        /// Bytes of messages kept for that. A client that missed one which had to go is a new client. Sessions without a connection are at most
+        /// `server.parked_max`.
+        recovery_log: ByteSize = ByteSize::kib(16 * 1024),
+        /// Namespaces where it is on. Empty means all.
+        recovery_namespaces: Vec<Namespace> = Vec::new(),
         /// Headers that pages of other origins may send; an empty list allows what they ask for. Which origins those are, `server.origins` says.
         allowed_headers: Vec<HeaderName> = Vec::new(),
         /// Headers of the answers that such pages may read.

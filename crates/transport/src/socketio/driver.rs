@@ -402,8 +402,9 @@ fn tell(session: &mut Session, notice: Notice, outputs: &mut Vec<Output>, now: N
         } => session.handle_disconnect(&namespace, code, reason, now, outputs),
         // The seats know whose tokens are revoked, and have made it a disconnect for each.
         Notice::Recheck => {}
-        // Only sessions with a resume token are taken over, and who is told to ask again has been told by now.
-        Notice::Retry { .. } | Notice::TakenOver => {}
+        Notice::TakenOver => session.handle_taken_over(now, outputs),
+        // Who is told to ask again has been told by now.
+        Notice::Retry { .. } => {}
     }
 }
 

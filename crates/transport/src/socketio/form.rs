@@ -19,6 +19,11 @@ pub struct Form {
 }
 
 impl Form {
+    /// Whether its clients know connection state recovery: those of protocol 5 do.
+    pub fn recovers(self) -> bool {
+        self.protocol == Protocol::V4
+    }
+
     /// What most clients get: Engine.IO 4 and the default parser, nothing compressed.
     pub const DEFAULT: Self = Self {
         protocol: Protocol::V4,

@@ -1,0 +1,140 @@
+//! Connection state recovery: Socket.IO clients that come back to their session with what they missed.
+
+use std::sync::Arc;
+
+use nuncio_hub::{Domain, DomainConfig, Restored, TokenMark};
+use nuncio_model::{
+    Admitted, Epoch, Identity, Now, Offset, Outcome, Recovery, ResumeToken, Right, RoomName,
+    Secret, Vocabulary,
+};
+use nuncio_transport::{Client, Form, Standing, clock};
+
+use crate::answer::now_or_later;
+use crate::app::Nuncio;
+use crate::calls::{Answered, socket_of, standing_of};
+use crate::config::CheckedConfig;
+
+/// What the clients of these namespaces recover, as configured; `None` where it is off.
+pub(crate) fn domain_config(config: &CheckedConfig) -> Option<DomainConfig> {
+    let section = &config.config.socketio;
+    (section.enabled && !section.recovery.is_zero()).then(|| DomainConfig {
+        namespaces: section.recovery_namespaces.clone(),
+        lost_ttl: section.recovery,
+        silence_max: section.ping_interval + section.ping_timeout,
+        log_bytes_max: section.recovery_log.0,
+        lost_max: config.config.server.parked_max,
+    })
+}
+
+/// A domain that begins with what was kept, or anew.
+pub(crate) fn domain(config: DomainConfig, kept: Option<Restored>, seed: u64) -> Domain {
+    let restored = kept.unwrap_or_else(|| Restored {
+        epoch: Epoch::from_random(seed),
+        last: 0,
+        dropped: None,
+        entries: Vec::new(),
+        records: Vec::new(),
+    });
+    Domain::new(config, restored, clock::now())
+}
+
+/// What the CONNECT of a client says of its session before.
+#[derive(Debug)]
+struct Ticket {
+    pid: ResumeToken,
+    offset: Option<Offset>,
+}
+
+impl Ticket {
+    /// Reads `pid` and `offset`. The reference's clients take the last text of any event for an offset: one that is none is no fault of theirs.
+    fn of(auth: &Secret) -> Option<Self> {
+        let auth: serde_json::Value = serde_json::from_str(auth.reveal()).ok()?;
+        let pid = auth.get("pid")?.as_str()?.parse().ok()?;
+        let offset = auth.get("offset").and_then(|offset| offset.as_str());
+        let offset = offset.and_then(|offset| offset.parse().ok());
+        Some(Self { pid, offset })
+    }
+}
+
+impl Nuncio {
+    /// What a client that is let in is told of its state: only those of protocol 5 can recover it.
+    pub(crate) fn recovery_of(&self, client: &Client) -> Option<Recovery> {
+        let form = Form::of(client.encoder)?;
+        let recovers = form.recovers() && self.node.recovers(&client.namespace);
+        recovers.then_some(Recovery::New)
+    }
+
+    /// Lets a client in that may have been here before: back into its session, or else as a new one.
+    pub(crate) fn enter_or_return(
+        self: &Arc<Self>,
+        client: &mut Client,
+        call: u32,
+        auth: &Secret,
+        identity: Identity,
+        now: Now,
+    ) -> Answered {
+        let ticket = self.recovery_of(client).and_then(|_| Ticket::of(auth));
+        match ticket {
+            Some(ticket) => self.enter_again(client, call, ticket, identity, now),
+            None => self.enter(client, call, identity, now),
+        }
+    }
+
+    /// The session is claimed for the user that the token names now, with the grants that it gives now.
+    fn enter_again(
+        self: &Arc<Self>,
+        client: &mut Client,
+        call: u32,
+        ticket: Ticket,
+        identity: Identity,
+        now: Now,
+    ) -> Answered {
+        let revocations = self.authenticator.revocations();
+        let stands = |token: &TokenMark| {
+            !revocations.hit(&identity.user, token.issued_at, token.id.as_deref())
+        };
+        if let Err(refusal) = identity.grants.check_namespace(&client.namespace) {
+            return Some(Err(refusal));
+        }
+        let Ticket { pid, offset } = ticket;
+        let namespace = client.namespace.clone();
+        let claimed = self
+            .node
+            .claim(&namespace, &identity.user, &pid, offset, stands, now);
+        self.metrics.recovery(claimed.is_some());
+        let Some(claimed) = claimed else {
+            return self.enter(client, call, identity, now);
+        };
+        let standing = standing_of(&identity);
+        let socket = socket_of(client, pid, &identity.user);
+        self.seat(client, &socket, &standing);
+        let grants = identity.grants.clone();
+        let allows = move |room: &RoomName| grants.rights(room).has(Right::Join);
+        now_or_later(&client.outbox, call, |answer| {
+            let mark = mark_of(&standing);
+            self.node
+                .recover(&socket, claimed, mark, allows, now, move |recovered| {
+                    answer(recovered.map(|recovered| {
+                        Outcome::Admitted(Box::new(Admitted {
+                            identity,
+                            resume: pid,
+                            joined: Vec::new(),
+                            recovery: Some(Box::new(Recovery::Recovered {
+                                data: recovered.data,
+                                missed: recovered.missed,
+                            })),
+                            vocabulary: Vocabulary::BuiltIn,
+                        }))
+                    }));
+                });
+        })
+    }
+}
+
+/// What a revocation may name a client's token by.
+pub(crate) fn mark_of(standing: &Standing) -> TokenMark {
+    TokenMark {
+        issued_at: standing.iat,
+        id: standing.token_id.clone(),
+    }
+}
