@@ -1,6 +1,5 @@
 //! WebSockets of the program's own handlers: what a server written with `ws` in Node does, in Rust.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
@@ -52,9 +51,9 @@ async fn closed(seen: &mut Seen) -> (u16, String) {
     }
 }
 
-/// The one client, once it is there.
-async fn only(clients: &Clients) -> nuncio::websocket::Client {
-    until(|| clients.len() == 1).await;
+/// The one client: it is one before its handshake is answered.
+fn only(clients: &Clients) -> nuncio::websocket::Client {
+    assert_eq!(clients.len(), 1);
     clients.iter().next().expect("there is one")
 }
 
@@ -129,7 +128,7 @@ async fn pings_are_answered_and_seen_and_so_are_pongs() {
     assert_eq!(client.frame().await, frame(raw::PONG, "are you there"));
     assert_eq!(next(&mut seen).await, Event::Ping("are you there".into()));
 
-    only(&clients).await.ping(b"and you").unwrap();
+    only(&clients).ping(b"and you").unwrap();
     assert_eq!(client.frame().await, frame(raw::PING, "and you"));
     client.send(raw::PONG, b"and you").await;
     assert_eq!(next(&mut seen).await, Event::Pong("and you".into()));
@@ -139,7 +138,7 @@ async fn pings_are_answered_and_seen_and_so_are_pongs() {
 async fn what_does_not_fit_a_control_frame_is_refused_with_the_way_out() {
     let (server, clients, _seen) = watched(WebSocketOptions::new()).await;
     let mut client = Raw::connect(server.address, "/ws", &[]).await;
-    let handle = only(&clients).await;
+    let handle = only(&clients);
 
     assert_eq!(handle.ping(&[0; 126]), Err(SendError::PingTooLong(126)));
     assert_eq!(handle.close(1006, ""), Err(SendError::CloseCode(1006)));
@@ -158,7 +157,7 @@ async fn what_does_not_fit_a_control_frame_is_refused_with_the_way_out() {
 async fn what_is_sent_before_a_close_arrives_and_nothing_after_it() {
     let (server, clients, mut seen) = watched(WebSocketOptions::new()).await;
     let mut client = Raw::connect(server.address, "/ws", &[]).await;
-    let handle = only(&clients).await;
+    let handle = only(&clients);
 
     handle.send("before").unwrap();
     handle.close(4000, "Goodbye").unwrap();
@@ -181,7 +180,7 @@ async fn what_is_sent_before_a_close_arrives_and_nothing_after_it() {
 async fn a_terminated_connection_is_gone_at_once_with_1006() {
     let (server, clients, mut seen) = watched(WebSocketOptions::new()).await;
     let mut client = Raw::connect(server.address, "/ws", &[]).await;
-    let handle = only(&clients).await;
+    let handle = only(&clients);
 
     handle.terminate();
 
@@ -194,7 +193,7 @@ async fn a_terminated_connection_is_gone_at_once_with_1006() {
 async fn a_cut_connection_is_an_abnormal_closure() {
     let (server, clients, mut seen) = watched(WebSocketOptions::new()).await;
     let client = Raw::connect(server.address, "/ws", &[]).await;
-    only(&clients).await;
+    only(&clients);
 
     drop(client);
 
@@ -209,10 +208,10 @@ async fn a_broadcast_reaches_everybody_or_everybody_but_one_in_one_order() {
     for _ in 0..5 {
         others.push(Raw::connect(server.address, "/ws", &[]).await);
     }
-    until(|| clients.len() == 5).await;
+    assert_eq!(clients.len(), 5);
     let known: Vec<_> = clients.iter().map(|client| client.id()).collect();
     let mut one = Raw::connect(server.address, "/ws", &[]).await;
-    until(|| clients.len() == 6).await;
+    assert_eq!(clients.len(), 6);
     let handle = clients
         .iter()
         .find(|client| !known.contains(&client.id()))
@@ -234,19 +233,19 @@ async fn a_broadcast_reaches_everybody_or_everybody_but_one_in_one_order() {
 
 #[tokio::test]
 async fn who_may_not_connect_gets_401_before_the_upgrade_and_who_may_is_known_to_the_handler() {
+    #[derive(Clone)]
     struct User(String);
-    let options = WebSocketOptions::new().verify_client(|mut request| async move {
+    let options = WebSocketOptions::new().verify_client(|request| async move {
         tokio::task::yield_now().await;
         let token = request.query("token");
         let token = token.ok_or_else(|| Rejection::unauthorized("Missing token"))?;
         let user = token.strip_prefix("good ").map(str::to_owned);
         let user = user.ok_or_else(|| Rejection::unauthorized("Invalid token"))?;
-        request.extensions_mut().insert(Arc::new(User(user)));
-        Ok(request)
+        Ok(request.with(User(user)))
     });
     let (server, clients) = Embedded::start(Server::builder(), |server| {
         server.websocket_with("/ws", options, |ws, request| async move {
-            let User(user) = &**request.extension::<Arc<User>>().unwrap();
+            let User(user) = request.extension().unwrap();
             ws.send(format!("auth_ok {user}")).await.unwrap();
         })
     })
@@ -324,7 +323,7 @@ async fn a_client_that_does_not_read_is_closed_with_1013() {
     let options = WebSocketOptions::new().outbox_bytes_max(100_000);
     let (server, clients, mut seen) = watched(options).await;
     let _client = Raw::connect(server.address, "/ws", &[]).await;
-    let handle = only(&clients).await;
+    let handle = only(&clients);
 
     let piece = "x".repeat(10_000);
     while handle.send(&*piece).is_ok() {
@@ -441,7 +440,7 @@ async fn a_silent_client_is_pinged_and_then_dropped() {
 async fn a_shutdown_closes_with_1012_and_waits_for_the_clients() {
     let (server, clients, mut seen) = watched(WebSocketOptions::new()).await;
     let mut client = Raw::connect(server.address, "/ws", &[]).await;
-    only(&clients).await;
+    only(&clients);
     let stopping = tokio::spawn(server.stop());
 
     assert_eq!(
@@ -463,7 +462,7 @@ async fn a_program_may_say_goodbye_in_its_own_words() {
         .farewell_message("See you");
     let (server, clients, _seen) = watched(options).await;
     let mut client = Raw::connect(server.address, "/ws", &[]).await;
-    only(&clients).await;
+    only(&clients);
 
     server.handle.shutdown();
 
@@ -475,7 +474,7 @@ async fn a_program_may_say_goodbye_in_its_own_words() {
 async fn nobody_new_is_let_in_while_the_server_stops() {
     let (server, clients, _seen) = watched(WebSocketOptions::new()).await;
     let mut client = Raw::connect(server.address, "/ws", &[]).await;
-    only(&clients).await;
+    only(&clients);
     server.handle.shutdown();
     assert_eq!(client.closed().await.0, 1012);
 

@@ -1,21 +1,23 @@
 //! How a connection begins.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use hyper::upgrade::OnUpgrade;
+use nuncio_model::CloseCode;
 use nuncio_websocket::handshake::{Accepted, Offer};
 use nuncio_websocket::{Connection, ConnectionConfig, Role};
+use tokio::net::TcpStream;
 
-use super::client::{Agreed, Client};
+use super::client::{Agreed, Client, State};
 use super::heartbeat::Heartbeat;
 use super::link::{Link, Phase, Task, Told};
 use super::options::{Beats, WebSocketOptions};
 use super::request::{Rejection, Request};
 use super::{Endpoint, WebSocket};
-use crate::app::{App, Body, RequestBody};
+use crate::app::{App, Body, Closed, ClosedBy, RequestBody};
 use crate::clock;
 use crate::driver::Shared;
 use crate::io::{Direct, Io, Woken};
@@ -55,7 +57,8 @@ impl<A: App> Service<A> {
             }
         };
         let response = switching(&accepted);
-        tokio::spawn(begin(self.shared, endpoint, on_upgrade, accepted, request));
+        let opening = Opening::new(self.shared, endpoint, accepted, request);
+        tokio::spawn(opening.begin(on_upgrade));
         response
     }
 }
@@ -85,50 +88,24 @@ impl WebSocketOptions {
     }
 }
 
-async fn begin<A: App>(
+/// A client that is let in. It is one of the endpoint's clients before it hears so: a broadcast after that reaches it.
+struct Opening<A: App> {
     shared: Arc<Shared<A>>,
     endpoint: Arc<Endpoint>,
-    on_upgrade: OnUpgrade,
-    accepted: Accepted,
     request: Request,
-) {
-    let Ok(upgraded) = on_upgrade.await else {
-        return;
-    };
-    let opening = Opening {
-        shared,
-        endpoint,
-        accepted,
-        request,
-    };
-    match Taken::from(upgraded) {
-        Taken::Plain(stream, early) => match reregister(stream) {
-            Ok(stream) => opening.spawn(Wire::Direct(stream), Direct, &early),
-            Err(error) => {
-                tracing::warn!(%error, "a socket could not be registered anew after its upgrade");
-            }
-        },
-        Taken::Tls(stream, early) => opening.spawn(Wire::Woken, Woken::new(stream), &early),
-        Taken::Other(stream) => opening.spawn(Wire::Woken, Woken::new(stream), &Bytes::new()),
-    }
-}
-
-struct Opening<A> {
-    shared: Arc<Shared<A>>,
-    endpoint: Arc<Endpoint>,
-    accepted: Accepted,
-    request: Request,
+    client: Client,
+    outbox: Arc<Outbox>,
+    connection: Connection,
+    since: Instant,
 }
 
 impl<A: App> Opening<A> {
-    /// Starts the task that lives as long as the connection and its handler; it holds nothing of the handshake.
-    fn spawn<I: Io>(self, wire: Wire, io: I, early: &Bytes) {
-        let Self {
-            shared,
-            endpoint,
-            accepted,
-            request,
-        } = self;
+    fn new(
+        shared: Arc<Shared<A>>,
+        endpoint: Arc<Endpoint>,
+        accepted: Accepted,
+        request: Request,
+    ) -> Self {
         let limits = &shared.settings.connection;
         let options = &endpoint.options;
         let message_bytes_max = options
@@ -137,8 +114,7 @@ impl<A: App> Opening<A> {
         let outbox_bytes_max = options
             .outbox_bytes_max
             .unwrap_or(limits.outbox_bytes_max.max(message_bytes_max));
-        let since = clock::now().instant;
-        let outbox = Arc::new(Outbox::new(wire, outbox_bytes_max));
+        let outbox = Arc::new(Outbox::new(Wire::Late(OnceLock::new()), outbox_bytes_max));
         let agreed = Agreed {
             id: crate::random::socket_id(),
             address: request.address(),
@@ -153,15 +129,85 @@ impl<A: App> Opening<A> {
             message_bytes_max: message_bytes_max as u64,
             deflate: accepted.deflate,
         };
+        Self {
+            shared,
+            endpoint,
+            request,
+            client,
+            outbox,
+            connection: Connection::new(Role::Server, config),
+            since: clock::now().instant,
+        }
+    }
+
+    async fn begin(self, on_upgrade: OnUpgrade) {
+        let upgraded = match on_upgrade.await {
+            Ok(upgraded) => upgraded,
+            Err(error) => return self.abandon(&error),
+        };
+        match Taken::from(upgraded) {
+            Taken::Plain(stream, early) => match reregister(stream) {
+                Ok(stream) => self.spawn_direct(stream, &early),
+                Err(error) => self.abandon(&error),
+            },
+            Taken::Tls(stream, early) => self.spawn(Woken::new(stream), &early),
+            Taken::Other(stream) => self.spawn(Woken::new(stream), &Bytes::new()),
+        }
+    }
+
+    /// The client was gone before it heard that it is let in.
+    fn abandon(self, error: &dyn std::error::Error) {
+        let Self {
+            shared,
+            endpoint,
+            client,
+            outbox,
+            since,
+            ..
+        } = self;
+        client.advance(State::Closed);
+        endpoint.clients.remove(&client);
+        outbox.close();
+        let closed = Closed {
+            code: CloseCode::ABNORMAL,
+            reason: error.to_string().into(),
+            by: ClosedBy::Nobody,
+            after: clock::now().instant.saturating_duration_since(since),
+        };
+        shared.app.raw_closed(&client, &closed);
+    }
+
+    fn spawn_direct(self, stream: TcpStream, early: &Bytes) {
+        let outbox = self.outbox.clone();
+        if let Wire::Late(late) = outbox.sink() {
+            let _ = late.set(Box::new(stream));
+        }
+        self.spawn(Direct, early);
+        // What was sent to it meanwhile.
+        outbox.flush();
+    }
+
+    /// Starts the task that lives as long as the connection and its handler; it holds nothing of the handshake.
+    fn spawn<I: Io>(self, io: I, early: &Bytes) {
+        let Self {
+            shared,
+            endpoint,
+            request,
+            client,
+            outbox,
+            connection,
+            since,
+        } = self;
         let handling = (endpoint.handler)(WebSocket::new(client.clone()), request);
+        let beats = endpoint.options.heartbeat;
         let link = Link {
-            heartbeat: heartbeat(options.heartbeat, limits, since),
+            heartbeat: heartbeat(beats, &shared.settings.connection, since),
             shared,
             endpoint,
             client,
             io,
             outbox,
-            connection: Connection::new(Role::Server, config),
+            connection,
             since,
             phase: Phase::Open,
             told: Told::NotYet,

@@ -73,12 +73,12 @@ impl WebSocketOptions {
     /// ```
     /// use nuncio_transport::raw::{Rejection, WebSocketOptions};
     ///
+    /// #[derive(Clone)]
     /// struct User(String);
     ///
-    /// let options = WebSocketOptions::new().verify_client(|mut request| async move {
+    /// let options = WebSocketOptions::new().verify_client(|request| async move {
     ///     let name = request.query("name").ok_or_else(|| Rejection::unauthorized("Missing name"))?;
-    ///     request.extensions_mut().insert(std::sync::Arc::new(User(name)));
-    ///     Ok(request)
+    ///     Ok(request.with(User(name)))
     /// });
     /// ```
     pub fn verify_client<F, Fut>(mut self, verify: F) -> Self

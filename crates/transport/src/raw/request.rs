@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use http::request::Parts;
-use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri, header};
 
 use crate::app::Body;
 use crate::service::text;
@@ -54,9 +54,11 @@ impl Request {
         self.parts.extensions.get()
     }
 
-    /// All that is attached, to attach more: the handler gets what [`verify_client`](super::WebSocketOptions::verify_client) attached.
-    pub const fn extensions_mut(&mut self) -> &mut Extensions {
-        &mut self.parts.extensions
+    /// Attaches something: the handler gets what [`verify_client`](super::WebSocketOptions::verify_client) attached.
+    #[must_use]
+    pub fn with<T: Clone + Send + Sync + 'static>(mut self, attached: T) -> Self {
+        self.parts.extensions.insert(attached);
+        self
     }
 }
 
