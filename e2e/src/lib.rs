@@ -1,6 +1,7 @@
 //! The whole server against outside judges. What tests share: a server of their own, and a client that is not ours.
 
 pub mod autobahn;
+pub mod backend;
 pub mod cable;
 pub mod chaos;
 pub mod client;
@@ -15,6 +16,7 @@ pub mod server;
 
 use std::time::Duration;
 
+pub use backend::Backend;
 pub use cable::Cable;
 pub use client::Client;
 pub use embedded::Embedded;

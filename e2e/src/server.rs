@@ -14,6 +14,8 @@ use tokio::task::JoinHandle;
 pub struct TestServer {
     /// Where it listens.
     pub address: SocketAddr,
+    /// Where the server API listens alone, if it does.
+    pub api_address: Option<SocketAddr>,
     authenticator: Authenticator,
     end: Option<oneshot::Sender<()>>,
     running: Option<JoinHandle<Result<(), ServeError>>>,
@@ -109,12 +111,14 @@ impl TestServer {
             .await
             .unwrap_or_else(|error| panic!("{error}"));
         let address = server.address().expect("it listens");
+        let api_address = server.api_address();
         let (end, ended) = oneshot::channel::<()>();
         let running = tokio::spawn(server.run_until(async {
             let _ = ended.await;
         }));
         Self {
             address,
+            api_address,
             authenticator,
             end: Some(end),
             running: Some(running),

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::request::Parts;
 use http::{HeaderMap, Response, StatusCode, Uri, header};
@@ -19,12 +19,12 @@ use nuncio_transport::{
 };
 use parking_lot::Mutex;
 
-use crate::auth::{Authenticator, CookieRule, Token, find_token};
+use crate::auth::{Authenticator, CookieRule, RevocationFile, Token, find_token};
 use crate::config::{CheckedConfig, client_address};
 use crate::metrics::{self, Present};
 use crate::origin::{Caller, redact};
 use crate::parking::{Parked, Parking};
-use crate::{assets, routes};
+use crate::{api, assets, routes};
 
 /// Everything that sessions and requests are answered from.
 pub(crate) struct Nuncio {
@@ -40,6 +40,11 @@ pub(crate) struct Nuncio {
     pub(crate) assets: assets::Assets,
     /// The clients of the program's own WebSockets, by endpoint.
     pub(crate) raw: Mutex<Vec<raw::Clients>>,
+    /// Who may use the server API; `None` where there is none.
+    pub(crate) api_keys: Option<api::Keyring>,
+    /// Where revocations are kept over a restart, if they are.
+    pub(crate) revocation_file: Option<RevocationFile>,
+    pub(crate) began: Instant,
 }
 
 impl App for Nuncio {

@@ -10,6 +10,7 @@ mod error;
 mod grants_pool;
 mod revocation;
 mod tokens;
+mod revocation_file;
 
 use std::fmt;
 use std::sync::Arc;
@@ -27,6 +28,8 @@ pub use revocation::{Revocation, Revocations, RevocationsFull};
 pub use tokens::Tokens;
 
 pub use nuncio_model::Identity;
+pub(crate) use revocation_file::RevocationFile;
+pub use revocation_file::RevocationFileError;
 
 use crate::config::{CheckedConfig, Keys, Secret};
 use claims::Header;

@@ -293,7 +293,7 @@ impl Nuncio {
     }
 
     /// Refuses the private room of a session, which is its id: what is emitted there is for the session alone.
-    fn check_public(&self, room: &RoomName) -> Result<(), Refusal> {
+    pub(crate) fn check_public(&self, room: &RoomName) -> Result<(), Refusal> {
         let session = room.parse().ok();
         let is_private = session.is_some_and(|id| {
             self.node.socket(&id).is_some() || self.parking.has(&id) || self.node.has_record(&id)

@@ -3,6 +3,7 @@
 //! Each key is declared once, in `sections.rs`; its variable, its `--set` name and its line in the reference page follow from that.
 //! [`Config::check`] turns what was written into a [`CheckedConfig`], whose values hold together.
 
+mod api;
 mod check;
 mod network;
 mod problem;
@@ -19,6 +20,7 @@ mod suggest;
 use nuncio_model::{Pattern, Rights, RoomGrant};
 use toml::Value;
 
+pub use api::{ApiConfig, ApiKey, Scope};
 pub use check::{CheckedConfig, Keys, TlsFiles};
 pub use network::{Network, client_address};
 pub use problem::{Place, Problem, Problems};
@@ -36,6 +38,7 @@ pub use socketio::{SocketIoConfig, SocketIoCookieConfig};
 pub use source::Sources;
 
 pub(crate) use setting::{Setting, text_settings};
+pub(crate) use suggest::suggest;
 
 use section::Section;
 use setting::Raw;
@@ -83,6 +86,8 @@ pub struct Config {
     pub socketio_cookie: SocketIoCookieConfig,
     /// Compression of messages.
     pub deflate: DeflateConfig,
+    /// The server API for backends.
+    pub api: ApiConfig,
     mode: Mode,
 }
 
@@ -197,6 +202,7 @@ impl Config {
             &self.socketio,
             &self.socketio_cookie,
             &self.deflate,
+            &self.api,
         ]
     }
 
@@ -217,6 +223,7 @@ impl Config {
             &mut self.socketio,
             &mut self.socketio_cookie,
             &mut self.deflate,
+            &mut self.api,
         ]
     }
 }

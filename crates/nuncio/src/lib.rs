@@ -1,6 +1,7 @@
 //! A real-time messaging server to embed: rooms over WebSocket, Socket.IO, SSE and long polling, with order and replay.
 
 mod answer;
+mod api;
 mod app;
 mod assets;
 pub mod auth;

@@ -32,6 +32,8 @@ pub(crate) struct Metrics {
     recoveries: Family<Labels, Counter>,
     pub(crate) resumes: Family<Labels, Counter>,
     pub(crate) publish_seconds: Histogram,
+    api_requests: Family<Labels, Counter>,
+    api_refusals: Family<Labels, Counter>,
     commit_seconds: Histogram,
     pub(crate) committed: Counter,
     pub(crate) commits_failed: Counter,
@@ -80,6 +82,8 @@ impl Metrics {
             recoveries: Family::default(),
             resumes: Family::default(),
             publish_seconds: seconds(),
+            api_requests: Family::default(),
+            api_refusals: Family::default(),
             commit_seconds: seconds(),
             committed: Counter::default(),
             commits_failed: Counter::default(),
@@ -148,6 +152,16 @@ impl Metrics {
             "From a publish to its acknowledgement",
             Unit::Seconds,
             self.publish_seconds.clone(),
+        );
+        registry.register(
+            "api_requests",
+            "Requests to the server API that were read, by command",
+            self.api_requests.clone(),
+        );
+        registry.register(
+            "api_refusals",
+            "Requests to the server API that were refused, by error code",
+            self.api_refusals.clone(),
         );
         registry.register_with_unit(
             "commit",
@@ -226,6 +240,18 @@ impl Metrics {
         if code == ErrorCode::RateLimited {
             self.rate_limited.inc();
         }
+    }
+
+    pub(crate) fn api_answered(&self, command: &'static str) {
+        self.api_requests
+            .get_or_create(&[("command", command.to_owned())])
+            .inc();
+    }
+
+    pub(crate) fn api_refused(&self, code: &'static str) {
+        self.api_refusals
+            .get_or_create(&[("code", code.to_owned())])
+            .inc();
     }
 
     pub(crate) fn recovery(&self, recovered: bool) {

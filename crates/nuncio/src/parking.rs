@@ -81,6 +81,28 @@ impl Parking {
         self.lots.lock().parked.contains_key(session)
     }
 
+    /// Looks at a session that is kept.
+    pub(crate) fn peek<T>(&self, session: &SocketId, look: impl FnOnce(&Parked) -> T) -> Option<T> {
+        let lots = self.lots.lock();
+        lots.parked.get(session).map(|(_, parked)| look(parked))
+    }
+
+    /// Drops the sessions that fit: nobody gets them back.
+    pub(crate) fn end(&self, ends: impl Fn(&Parked) -> bool) -> usize {
+        let mut lots = self.lots.lock();
+        let before = lots.parked.len();
+        lots.parked.retain(|_, (_, parked)| !ends(parked));
+        before - lots.parked.len()
+    }
+
+    /// Changes the sessions that are kept. O(sessions).
+    pub(crate) fn change(&self, mut change: impl FnMut(&mut Parked)) {
+        let mut lots = self.lots.lock();
+        lots.parked
+            .values_mut()
+            .for_each(|(_, parked)| change(parked));
+    }
+
     /// Remembers who waits for a session. The newest wins: whoever waited before is returned, and gets nothing.
     pub(crate) fn wait(&self, session: SocketId, waiter: Waiter) -> Option<Waiter> {
         self.lots.lock().waiters.insert(session, waiter)

@@ -10,6 +10,7 @@ use nuncio_model::{Json, UserId, quote};
 use nuncio_transport::{Body, RequestBody, clock, text};
 use serde::{Deserialize, Serialize};
 
+use crate::api;
 use crate::app::Nuncio;
 use crate::auth::Claims;
 use crate::config::Mode;
@@ -25,6 +26,9 @@ pub(crate) async fn respond(
     _peer: IpAddr,
 ) -> Response<Body> {
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    if api::is_served(app, request.uri().path()) {
+        return api::respond(app, request).await;
+    }
     match request.uri().path() {
         "/metrics" if !serves_metrics(app) => not_found("/metrics"),
         path @ ("/healthz" | "/readyz" | "/metrics") if is_read => monitoring(app, path),

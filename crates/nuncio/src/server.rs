@@ -10,7 +10,8 @@ use nuncio_hub::{Broker, MemoryBroker};
 use nuncio_session::Settings;
 use nuncio_store::{Store, StoreBroker, StoreConfig, StoreError};
 use nuncio_transport::{
-    DeflateConfig, Encoders, Endpoints, Front, FrontLimits, Node, Rooms, Shared, Timers, random,
+    DeflateConfig, Encoders, Endpoints, Front, FrontLimits, Node, Rooms, Shared, Timers, clock,
+    random,
 };
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -18,9 +19,10 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
+use crate::api;
 use crate::app::Nuncio;
 use crate::assets::Assets;
-use crate::auth::{Authenticator, DemoSecretError};
+use crate::auth::{Authenticator, DemoSecretError, RevocationFile, RevocationFileError};
 use crate::builder::ServerBuilder;
 use crate::config::{CheckedConfig, Mode, Problems};
 use crate::handle::Handle;
@@ -52,6 +54,9 @@ pub enum ServeError {
     /// The demo's secret cannot be kept.
     #[error(transparent)]
     Secret(#[from] DemoSecretError),
+    /// The revoked tokens cannot be read.
+    #[error(transparent)]
+    Revocations(#[from] RevocationFileError),
     /// Certificate or key cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -101,6 +106,7 @@ pub struct Server {
 pub(crate) struct Listeners {
     clients: TcpListener,
     metrics: Option<TcpListener>,
+    api: Option<TcpListener>,
 }
 
 impl Server {
@@ -180,6 +186,12 @@ impl Server {
             head_timeout: server.head_timeout,
         };
         let health = store.clone();
+        let kept = config.config.store.enabled.then(|| {
+            let revocations = authenticator.revocations();
+            let now = clock::now().unix_s();
+            RevocationFile::open(&config.config.store.path, revocations, now)
+        });
+        let revocation_file = kept.transpose()?;
         let app = Arc::new(Nuncio {
             parking: Parking::new(server.parked_max, server.parked_ttl),
             assets: if config.config.mode() == Mode::Demo {
@@ -190,6 +202,9 @@ impl Server {
             store_is_healthy: Box::new(move || {
                 health.as_ref().is_none_or(|store| store.is_healthy())
             }),
+            api_keys: api::Keyring::new(&config.api_keys, &config.config.api),
+            revocation_file,
+            began: Instant::now(),
             config,
             node,
             authenticator,
@@ -228,7 +243,16 @@ impl Server {
             Some(address) => Some(listen(address).await?),
             None => None,
         };
-        self.listeners = Some(Listeners { clients, metrics });
+        let has_api = self.app.api_keys.is_some();
+        let api = match config.api.listen.filter(|_| has_api) {
+            Some(address) => Some(listen(address).await?),
+            None => None,
+        };
+        self.listeners = Some(Listeners {
+            clients,
+            metrics,
+            api,
+        });
         Ok(())
     }
 
@@ -244,6 +268,12 @@ impl Server {
                 "the server does not listen yet: make it with bind() instead of build()",
             )),
         }
+    }
+
+    /// The address that the server API has for itself, if it has one.
+    pub fn api_address(&self) -> Option<SocketAddr> {
+        let listener = self.listeners.as_ref()?.api.as_ref()?;
+        listener.local_addr().ok()
     }
 
     /// What stops it from elsewhere; may be cloned.
@@ -299,7 +329,16 @@ impl Server {
             store: self.store,
         };
         running.start(&front);
-        if let Some(Listeners { clients, metrics }) = self.listeners {
+        if let Some(Listeners {
+            clients,
+            metrics,
+            api,
+        }) = self.listeners
+        {
+            if let Some(listener) = api {
+                let api = api::serve(running.app.clone(), listener, front.tls.clone());
+                running.tasks.spawn(api);
+            }
             if let Some(listener) = metrics {
                 let metrics = serve_metrics(running.app.clone(), listener);
                 running.tasks.spawn(metrics);

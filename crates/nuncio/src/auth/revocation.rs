@@ -74,6 +74,33 @@ impl Revocations {
         Ok(())
     }
 
+    /// Revocations that are kept, those included that have ended and were not forgotten yet.
+    pub fn len(&self) -> usize {
+        let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
+        entries.len()
+    }
+
+    /// Whether nothing is revoked.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What holds at present, each with its end.
+    pub(super) fn entries(&self, now_unix_s: u64) -> Vec<(Revocation, u64)> {
+        let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
+        entries.forget_ended(now_unix_s);
+        let tokens = entries.tokens.iter();
+        let tokens = tokens.map(|(id, until)| (Revocation::Token(id.to_string()), *until));
+        let users = entries.users.iter().map(|(user, revoked)| {
+            let revocation = Revocation::User {
+                user: user.clone(),
+                issued_before: revoked.issued_before,
+            };
+            (revocation, revoked.until)
+        });
+        tokens.chain(users).collect()
+    }
+
     /// Whether what an identity stands on is revoked.
     pub fn is_revoked(&self, identity: &Identity) -> bool {
         self.hit(&identity.user, identity.iat, identity.token_id.as_deref())

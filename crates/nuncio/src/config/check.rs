@@ -1,5 +1,7 @@
 //! From what was written to what holds: every rule between values, checked once, all problems told at once.
 
+mod api;
+
 use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -10,7 +12,7 @@ use nuncio_model::{ConnectionLimits, Grants, HistoryLimits, RateLimits, RoomLimi
 use nuncio_transport::InvalidCookie;
 
 use super::problem::{Problem, Problems};
-use super::{Config, HistoryMode, Mode, Secret};
+use super::{ApiKey, Config, HistoryMode, Mode, Secret};
 use crate::origin::{Hosts, Origins};
 
 /// A configuration whose values are good and fit each other. Made by [`Config::check`] only.
@@ -35,6 +37,8 @@ pub struct CheckedConfig {
     pub grants: Arc<Grants>,
     /// The files for encryption, if the server does it.
     pub tls: Option<TlsFiles>,
+    /// Who may use the server API; nobody, where it does not exist.
+    pub api_keys: Vec<ApiKey>,
     /// Threads that serve connections, at least one.
     pub workers: usize,
 }
@@ -83,14 +87,20 @@ impl Config {
         self.check_log(&mut problems);
         let tls = self.check_tls(&mut problems);
         let keys = self.check_keys(&mut problems);
+        let api_keys = self.check_api(&mut problems);
         if problems.is_empty() {
-            Ok(self.into_checked(tls, keys))
+            Ok(self.into_checked(tls, keys, api_keys))
         } else {
             Err(Problems(problems))
         }
     }
 
-    fn into_checked(self, tls: Option<TlsFiles>, keys: Keys) -> CheckedConfig {
+    fn into_checked(
+        self,
+        tls: Option<TlsFiles>,
+        keys: Keys,
+        api_keys: Vec<ApiKey>,
+    ) -> CheckedConfig {
         let hosts = match self.mode {
             Mode::Demo => Hosts::Loopback,
             Mode::Configured | Mode::Embedded => Hosts::Any,
@@ -109,6 +119,7 @@ impl Config {
             config: self,
             keys,
             tls,
+            api_keys,
             workers,
         }
     }
@@ -191,6 +202,7 @@ impl Config {
         if self.mode == Mode::Demo {
             check_demo_address("server.listen", Some(self.server.listen), problems);
             check_demo_address("metrics.listen", self.metrics.listen, problems);
+            check_demo_address("api.listen", self.api.listen, problems);
         }
     }
 
@@ -238,6 +250,9 @@ impl Config {
             ("limits.members_per_room", limits.members_per_room),
             ("limits.sessions_per_user", limits.sessions_per_user),
             ("presence.page_max", self.presence.page_max as usize),
+            ("api.body_bytes", self.api.body_bytes.0),
+            ("api.requests_max", self.api.requests_max),
+            ("api.batch_max", self.api.batch_max),
         ] {
             if number == 0 {
                 problems.push(Problem::rule(key, 0, "nothing could ever pass: write at least 1, or leave the key out for its default"));
