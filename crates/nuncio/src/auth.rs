@@ -9,8 +9,8 @@ mod demo_secret;
 mod error;
 mod grants_pool;
 mod revocation;
-mod tokens;
 mod revocation_file;
+mod tokens;
 
 use std::fmt;
 use std::sync::Arc;

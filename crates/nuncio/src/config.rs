@@ -185,7 +185,7 @@ impl Config {
             .any(|section| section.name() == name && !is_top(*section))
     }
 
-    fn sections(&self) -> [&dyn Section; 15] {
+    fn sections(&self) -> [&dyn Section; 16] {
         [
             &self.server,
             &self.tls,
@@ -206,7 +206,7 @@ impl Config {
         ]
     }
 
-    fn sections_mut(&mut self) -> [&mut dyn Section; 15] {
+    fn sections_mut(&mut self) -> [&mut dyn Section; 16] {
         [
             &mut self.server,
             &mut self.tls,
