@@ -51,4 +51,4 @@ pub use random::Random;
 pub use recover::{Claimed, Recovered};
 pub use rooms::{Counters, Rooms};
 pub use shard::Shards;
-pub use socket::{CurrentEncoder, Member, Memberships, Socket};
+pub use socket::{CurrentEncoder, Member, Memberships, Role, Socket};

@@ -158,6 +158,7 @@ impl<S: Sink> Node<S> {
         }
         drop(order);
         let exit = match end {
+            _ if !socket.is_seen() => Exit::Unseen,
             End::Ended => Exit::Left,
             End::Lost => Exit::Lost,
         };
@@ -166,6 +167,9 @@ impl<S: Sink> Node<S> {
             self.rooms
                 .exit(&key, membership.slot, socket.id, &socket.user, exit);
             self.broker(&key.namespace, &key.room).detach(&key, now);
+        }
+        if exit == Exit::Unseen {
+            return rooms;
         }
         let lost = if exit == Exit::Lost {
             rooms.clone()
@@ -187,8 +191,12 @@ impl<S: Sink> Node<S> {
             return false;
         };
         let key = socket.key_of(room.clone());
-        self.rooms
-            .exit(&key, slot, socket.id, &socket.user, Exit::Left);
+        let exit = if socket.is_seen() {
+            Exit::Left
+        } else {
+            Exit::Unseen
+        };
+        self.rooms.exit(&key, slot, socket.id, &socket.user, exit);
         self.broker(&key.namespace, room).detach(&key, now);
         true
     }

@@ -75,18 +75,19 @@ impl<S> Registry<S> {
         sessions_max: usize,
         online: impl FnOnce(),
     ) -> Result<(), TooManySessions> {
-        let key = socket.user_key();
-        let mut users = self.users.of(&key).lock();
-        let is_new = users.get(&key).is_none();
-        let user = users.get_or_insert(key);
-        if user.sockets.len() >= sessions_max {
-            return Err(TooManySessions);
+        if socket.is_seen() {
+            let key = socket.user_key();
+            let mut users = self.users.of(&key).lock();
+            let is_new = users.get(&key).is_none();
+            let user = users.get_or_insert(key);
+            if user.sockets.len() >= sessions_max {
+                return Err(TooManySessions);
+            }
+            user.sockets.push(socket.id);
+            if is_new {
+                online();
+            }
         }
-        user.sockets.push(socket.id);
-        if is_new {
-            online();
-        }
-        drop(users);
         self.len.fetch_add(1, Ordering::Relaxed);
         self.sockets
             .of(&socket.id)
@@ -107,6 +108,9 @@ impl<S> Registry<S> {
         sockets.remove(&socket.id);
         drop(sockets);
         self.len.fetch_sub(1, Ordering::Relaxed);
+        if !socket.is_seen() {
+            return true;
+        }
         let key = socket.user_key();
         let mut users = self.users.of(&key).lock();
         let user = users.get_or_insert(key);

@@ -75,6 +75,8 @@ pub(crate) enum Exit {
     Left,
     /// Its connection was lost: the user stays until the grace is over.
     Lost,
+    /// It is a visitor, and no user with it.
+    Unseen,
 }
 
 impl<S: Sink> Rooms<S> {

@@ -20,6 +20,8 @@ pub struct Socket<S> {
     pub namespace: Namespace,
     /// How it is written to.
     pub encoder: CurrentEncoder,
+    /// What it is to the others.
+    pub role: Role,
     /// The secret by which its session is resumed; a resumed session has another.
     pub secret: [u8; 16],
     /// The way to the client.
@@ -57,6 +59,17 @@ impl From<EncoderId> for CurrentEncoder {
     fn from(encoder: EncoderId) -> Self {
         Self(AtomicU8::new(encoder.0))
     }
+}
+
+/// What a socket is to the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// A session: its user is present, and it may be resumed.
+    Session,
+    /// A feed that a user reads: its user is present, and there is nothing to resume.
+    Feed,
+    /// A feed that nobody in particular reads: it gets what is said in its rooms and nothing else, belongs to no user, and is not seen.
+    Visitor,
 }
 
 /// The rooms of one socket: none at first. Locked after a room's shard, never before.
@@ -113,6 +126,14 @@ impl<S> Socket<S> {
         Member {
             socket: self.id,
             user: &self.user,
+        }
+    }
+
+    /// Whether a user is behind it, whom the others see.
+    pub(crate) const fn is_seen(&self) -> bool {
+        match self.role {
+            Role::Session | Role::Feed => true,
+            Role::Visitor => false,
         }
     }
 

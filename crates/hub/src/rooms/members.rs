@@ -44,7 +44,9 @@ impl<S: Sink> Rooms<S> {
         if was_empty {
             self.observe(|observer| observer.occupied(key));
         }
-        self.observe(|observer| observer.joined(key, socket.as_member()));
+        if socket.is_seen() {
+            self.observe(|observer| observer.joined(key, socket.as_member()));
+        }
         let welcome = self.welcome(index, &mut shard, key, socket);
         drop(shard);
         if let Some(order) = &mut order {
@@ -100,7 +102,7 @@ impl<S: Sink> Rooms<S> {
         let Some(room) = shard.rooms.get_mut(key) else {
             return (0, false);
         };
-        let first = room.enter(&socket.user);
+        let first = socket.is_seen() && room.enter(&socket.user);
         let users = room.users();
         let announced = first && self.announces_names(key, users);
         if announced {
@@ -138,7 +140,9 @@ impl<S: Sink> Rooms<S> {
         };
         self.settle_room(key, room);
         room.remove(slot);
-        self.observe(|observer| observer.left(key, Member { socket, user }));
+        if exit != Exit::Unseen {
+            self.observe(|observer| observer.left(key, Member { socket, user }));
+        }
         if room.typing_stopped(socket) {
             let stopped = Push::Typing {
                 room: key.room.clone(),
@@ -156,6 +160,7 @@ impl<S: Sink> Rooms<S> {
         match exit {
             Exit::Left => self.exit_user(index, &mut shard, key, user),
             Exit::Lost => {}
+            Exit::Unseen => self.forget_if_empty(&mut shard, key),
         }
     }
 
@@ -182,6 +187,10 @@ impl<S: Sink> Rooms<S> {
                 SmallVec::new(),
             );
         }
+        self.forget_if_empty(shard, key);
+    }
+
+    fn forget_if_empty(&self, shard: &mut Shard<S>, key: &RoomKey) {
         if shard.rooms.get(key).is_some_and(Room::is_empty) {
             shard.rooms.remove(key);
             self.observe(|observer| observer.vacated(key));

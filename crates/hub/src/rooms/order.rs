@@ -191,7 +191,12 @@ impl<S: Sink> Rooms<S> {
                 .filter(|socket| socket.namespace == *namespace)
         };
         match target {
-            Target::Everyone => registry.all(Some(namespace)),
+            // Visitors were let into rooms, and no further.
+            Target::Everyone => {
+                let mut sockets = registry.all(Some(namespace));
+                sockets.retain(|socket| socket.is_seen());
+                sockets
+            }
             Target::User(user) => registry.of_user(&crate::users::UserKey {
                 namespace: namespace.clone(),
                 user: user.clone(),

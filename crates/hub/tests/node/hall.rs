@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use nuncio_hub::{
     Deliver, Domain, DomainConfig, Durability, EncoderId, End, JoinOutcome, Memberships,
-    MemoryBroker, Node, Observer, Outbox, Policies, Pushed, Restored, RoomKey, RoomPolicy, Rooms,
-    Slice, Socket, Submission,
+    MemoryBroker, Node, Observer, Outbox, Policies, Pushed, Restored, Role, RoomKey, RoomPolicy,
+    Rooms, Slice, Socket, Submission,
 };
 use nuncio_model::{
     Body, Emit, Epoch, EventName, HistoryLimits, JoinRequest, Joined, Json, Namespace, Now,
@@ -107,8 +107,19 @@ impl Hall {
         member
     }
 
+    /// A new feed that nobody in particular reads.
+    pub(crate) fn visit(&self) -> Member {
+        let member = self.socket("nobody", 0, OUTBOX_BYTES_MAX, Role::Visitor);
+        self.node.connect(&member).unwrap();
+        member
+    }
+
     /// A client that is not connected yet.
     pub(crate) fn client(&self, user: &str, encoder: u8, outbox_bytes_max: usize) -> Member {
+        self.socket(user, encoder, outbox_bytes_max, Role::Session)
+    }
+
+    fn socket(&self, user: &str, encoder: u8, outbox_bytes_max: usize, role: Role) -> Member {
         let number = self.ids.fetch_add(1, Ordering::Relaxed);
         let mut id = [0; 15];
         id[..8].copy_from_slice(&number.to_be_bytes());
@@ -117,6 +128,7 @@ impl Hall {
             user: name(user),
             namespace: Namespace::default(),
             encoder: EncoderId(encoder).into(),
+            role,
             secret: [0; 16],
             outbox: Arc::new(Outbox::new(Wire::open(), outbox_bytes_max)),
             rooms: Memberships::default(),

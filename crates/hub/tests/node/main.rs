@@ -17,4 +17,5 @@ mod recovery;
 mod recovery_model;
 mod typing;
 mod view;
+mod visitors;
 mod wire;

@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use nuncio_hub::{
-    Deliver, DomainConfig, End, Memberships, Notice, Outbox, Pushed, Recovered, Socket, TokenMark,
+    Deliver, DomainConfig, End, Memberships, Notice, Outbox, Pushed, Recovered, Role, Socket,
+    TokenMark,
 };
 use nuncio_model::{
     Body, Content, Epoch, Namespace, Offset, Push, Refusal, ResumeToken, RoomName, Target,
@@ -433,6 +434,7 @@ fn begin_with(
         user: lost.user.clone(),
         namespace,
         encoder: lost.encoder.get().into(),
+        role: Role::Session,
         secret: lost.secret,
         outbox: Arc::new(Outbox::new(Wire::open(), 1 << 20)),
         rooms: Memberships::default(),
