@@ -107,7 +107,7 @@ fn judges() -> Outcome {
 }
 
 fn long_tests() -> Outcome {
-    let line = "cargo test --locked --release --package nuncio-e2e --features long --test autobahn_long --test chaos_full --test socketio_rust --test socketio_upgrades -- --nocapture";
+    let line = "cargo test --locked --release --package nuncio-e2e --features long --test autobahn_long --test chaos_full --test hops_long --test socketio_rust --test socketio_upgrades -- --nocapture";
     run(with_judges(&mut command(line)))
 }
 

@@ -23,8 +23,11 @@ export function http(receive: Receive, fetch: Fetch = globalThis.fetch.bind(glob
   return (url, events) => {
     const connection = new HttpConnection(url, receive, fetch, events);
     // The caller has its transport in hand before it is told that it is open.
-    queueMicrotask(() => events.open());
-    return { name: receive, send: (text) => connection.send(text), close: () => connection.close() };
+    queueMicrotask(() => {
+      events.open();
+      connection.start();
+    });
+    return { name: receive, send: (text) => connection.send(text), close: (code) => connection.close(code) };
   };
 }
 
@@ -33,13 +36,16 @@ class HttpConnection {
   readonly #receive: Receive;
   readonly #fetch: Fetch;
   readonly #events: TransportEvents;
-  readonly #abort = new AbortController();
+  /** Cuts off what waits for messages. */
+  readonly #receiving = new AbortController();
+  readonly #sending = new AbortController();
   #session: string | undefined;
+  #isOpening = false;
   #cursor = 0;
   #outgoing: string[] = [];
   /** Bodies are numbered, so that one that arrives twice counts once. */
   #bodies = 0;
-  #isSending = false;
+  #flushing: Promise<void> | undefined;
   #isOver = false;
 
   constructor(url: string, receive: Receive, fetch: Fetch, events: TransportEvents) {
@@ -58,13 +64,23 @@ class HttpConnection {
     }
   }
 
-  close(): void {
+  /** Without a first message the request itself says who asks: by a cookie, or in the URL. */
+  start(): void {
+    if (!this.#isOpening && !this.#isOver) void this.#guard(() => this.#open(""));
+  }
+
+  /** With 1000 or 1001 the client means to go, and the session ends with it; else it may be resumed. */
+  close(code?: number): void {
+    if (this.#isOver) return;
     this.#isOver = true;
-    this.#abort.abort();
+    this.#receiving.abort();
+    if (this.#session !== undefined && (code === 1000 || code === 1001)) void this.#goodbye(code);
+    else this.#sending.abort();
   }
 
   async #open(first: string): Promise<void> {
-    const response = await this.#request("poll", { method: "POST", body: first });
+    this.#isOpening = true;
+    const response = await this.#request("poll", { method: "POST", body: first, signal: this.#receiving.signal });
     this.#deliverBatch((await response.json()) as Batch);
     if (this.#session === undefined || this.#isOver) return;
     await (this.#receive === "sse" ? this.#stream() : this.#poll());
@@ -72,13 +88,14 @@ class HttpConnection {
 
   async #poll(): Promise<void> {
     while (!this.#isOver) {
-      const response = await this.#request(`poll?cursor=${this.#cursor}`, {});
+      const response = await this.#request(`poll?cursor=${this.#cursor}`, { signal: this.#receiving.signal });
       this.#deliverBatch((await response.json()) as Batch);
     }
   }
 
   async #stream(): Promise<void> {
-    const response = await this.#request(`sse?cursor=${this.#cursor}`, { headers: { accept: "text/event-stream" } });
+    const { signal } = this.#receiving;
+    const response = await this.#request(`sse?cursor=${this.#cursor}`, { headers: { accept: "text/event-stream" }, signal });
     const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
     const parser = new EventStream((data) => this.#deliver(data));
     for (let part = await reader.read(); !part.done; part = await reader.read()) parser.feed(part.value);
@@ -86,21 +103,35 @@ class HttpConnection {
   }
 
   /** One body at a time, so that the server gets them in order. */
-  async #flush(): Promise<void> {
-    if (this.#isSending) return;
-    this.#isSending = true;
-    while (this.#outgoing.length > 0 && !this.#isOver) {
-      const messages = this.#outgoing.splice(0);
-      await this.#request("send", { method: "POST", body: `{"n":${++this.#bodies},"messages":[${messages.join(",")}]}` });
+  #flush(): Promise<void> {
+    return (this.#flushing ??= this.#flushAll().finally(() => (this.#flushing = undefined)));
+  }
+
+  async #flushAll(): Promise<void> {
+    while (this.#outgoing.length > 0 && !this.#isOver) await this.#body("");
+  }
+
+  async #body(rest: string): Promise<void> {
+    const messages = this.#outgoing.splice(0);
+    const body = `{"n":${++this.#bodies},"messages":[${messages.join(",")}]${rest}}`;
+    // A page that is left still gets its goodbye out.
+    await this.#request("send", { method: "POST", body, signal: this.#sending.signal, keepalive: rest !== "" });
+  }
+
+  async #goodbye(code: number): Promise<void> {
+    try {
+      await this.#flushing;
+      await this.#body(`,"close":${code}`);
+    } catch {
+      // The server notices by itself that nobody polls any more.
     }
-    this.#isSending = false;
   }
 
   async #request(path: string, init: RequestInit): Promise<Response> {
     const headers = new Headers(init.headers);
     if (this.#session !== undefined) headers.set("authorization", `Nuncio-Session ${this.#session}`);
     if (init.body) headers.set("content-type", "application/json");
-    const response = await this.#fetch(endpoint(this.#url, path), { ...init, headers, signal: this.#abort.signal, cache: "no-store" });
+    const response = await this.#fetch(endpoint(this.#url, path), { ...init, headers, cache: "no-store" });
     if (!response.ok) throw await Refusal.of(response);
     return response;
   }
@@ -139,7 +170,7 @@ class HttpConnection {
     } else if (this.#session === undefined && (status === 401 || status === 403)) {
       this.#end(1008, message);
     } else {
-      this.#end(1006, message);
+      this.#end(status === 413 ? 1009 : 1006, message);
     }
   }
 
@@ -163,9 +194,9 @@ class Refusal extends Error {
 
   static async of(response: Response): Promise<Refusal> {
     const seconds = Number(response.headers.get("retry-after"));
-    const body = (await response.json().catch(() => ({}))) as { code?: string; message?: string };
-    const message = body.message ?? `${response.status} ${response.statusText}`;
-    return new Refusal(response.status, body.code, message, seconds > 0 ? seconds * 1000 : RETRY_AFTER);
+    const { error } = (await response.json().catch(() => ({}))) as { error?: { code: string; message: string } };
+    const message = error?.message ?? `${response.status} ${response.statusText}`;
+    return new Refusal(response.status, error?.code, message, seconds > 0 ? seconds * 1000 : RETRY_AFTER);
   }
 }
 

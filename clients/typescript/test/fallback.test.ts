@@ -30,7 +30,7 @@ class ModelHttp {
     if (this.blocked.has(path)) throw new TypeError("network error");
     if (path === "poll" && init.method === "POST") return this.#open(String(init.body));
     const queue = this.#queues.get(new Headers(init.headers).get("authorization")?.replace("Nuncio-Session ", "") ?? "");
-    if (!queue) return Response.json({ code: "NOT_FOUND", message: "no such session" }, { status: 404 });
+    if (!queue) return refuse(404, "NOT_FOUND", "no such session");
     if (path === "send") return queue.take(String(init.body));
     return path === "sse" ? queue.stream(init.signal!) : queue.batch(Number(url.searchParams.get("cursor")), init.signal!);
   }) as typeof fetch;
@@ -39,12 +39,14 @@ class ModelHttp {
     const queue = new Queue(this.#server);
     queue.connection.receive(first);
     const { session } = queue.connection;
-    if (queue.closedWith) return Response.json({ code: "NOT_AUTHENTICATED", message: queue.closedWith.reason }, { status: 401 });
-    if (!session) return Response.json({ code: "NOT_FOUND", message: "no such session" }, { status: 404 });
+    if (queue.closedWith) return refuse(401, "NOT_AUTHENTICATED", queue.closedWith.reason);
+    if (!session) return refuse(404, "NOT_FOUND", "no such session");
     this.#queues.set(session.resume, queue);
     return Response.json({ cursor: queue.messages.length, messages: queue.messages });
   }
 }
+
+const refuse = (status: number, code: string, message: string) => Response.json({ error: { code, message } }, { status });
 
 /** What a polling client has not acknowledged. */
 class Queue {
@@ -65,12 +67,13 @@ class Queue {
   }
 
   take(body: string): Response {
-    const { n, messages } = JSON.parse(body) as { n: number; messages: object[] };
+    const { n, messages, close } = JSON.parse(body) as { n: number; messages: object[]; close?: number };
     if (n > this.#numbered) {
       this.#numbered = n;
       for (const message of messages) this.connection.receive(JSON.stringify(message));
+      if (close !== undefined) this.connection.gone("goodbye");
     }
-    return new Response(null, { status: 204 });
+    return Response.json({ n });
   }
 
   async batch(cursor: number, signal: AbortSignal): Promise<Response> {
@@ -248,6 +251,20 @@ describe("the fallback", () => {
     expect(seen).toEqual(Array.from({ length: published }, (_, index) => index + 1));
     await pass(60_000);
     expect(server.connections.size).toBe(1);
+  });
+
+  it("says goodbye, so that the session ends at once", async () => {
+    const { client, block, room, server } = setup({ order: ["websocket", "poll"] });
+    block("refused");
+    client.connect();
+    await pass(200);
+    void room.join();
+    await pass(200);
+    room.send("last words").catch(() => {});
+    client.close();
+    await pass(200);
+    expect(server.sessions.size).toBe(0);
+    expect(server.room("lobby").log.map((each) => each["content"])).toEqual(["last words"]);
   });
 
   it("authenticates anew when the session is gone", async () => {

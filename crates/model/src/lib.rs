@@ -38,4 +38,5 @@ pub use opening::{Head, Opening};
 pub use rate::RateBucket;
 pub use request::{
     Admitted, Content, Missed, Outcome, Recovery, Request, Resumed, Secret, TurnedAway, Vocabulary,
+    Watch,
 };

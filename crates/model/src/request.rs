@@ -6,8 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::{
-    Command, Identity, Joined, Json, Offset, Opening, Position, Publication, Push, Refusal, Reply,
-    ResumeToken, RoomName, SocketId,
+    Command, Identity, JoinRequest, Joined, Json, Offset, Opening, Position, Publication, Push,
+    Refusal, Reply, ResumeToken, RoomName, SocketId,
 };
 
 /// A text that must not be seen: a token of any kind. `Debug` shows only that it is there.
@@ -69,6 +69,8 @@ pub enum Request {
     },
     /// Let this client in, whose request said who it is.
     Enter(Box<Identity>),
+    /// Let this client watch rooms: it receives what is said there, and says nothing.
+    Watch(Box<Watch>),
     /// Give this client a session that it had.
     Resume {
         /// The resume token.
@@ -84,11 +86,22 @@ pub enum Request {
     Command(Command),
 }
 
+/// Who wants to watch which rooms, all of which are granted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Watch {
+    /// The user; `None` for a visitor.
+    pub identity: Option<Identity>,
+    /// The rooms, and from where on.
+    pub rooms: Vec<JoinRequest>,
+}
+
 /// The answer to a [`Request`] that succeeded.
 #[derive(Debug)]
 pub enum Outcome {
     /// The client is in.
     Admitted(Box<Admitted>),
+    /// The client watches these rooms; one that it could not enter is refused.
+    Watching(Vec<Result<Joined, (RoomName, Refusal)>>),
     /// The client has its session back.
     Resumed(Box<Resumed>),
     /// The client has a new token, and perhaps other grants.

@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 
 use http::request::Parts;
 use http::{HeaderMap, Response, StatusCode, Uri, header};
-use nuncio_hub::{EncoderId, End, Notice};
+use nuncio_hub::{EncoderId, End, Notice, Role};
 use nuncio_model::{
     CloseCode, ErrorCode, Head, Namespace, Now, Opening, Outcome, Refusal, Request, ResumeToken,
     Secret, SocketId,
 };
 use nuncio_transport::{
-    Admission, AllowedOrigin, App, Body, Client, Closed, ClosedBy, Credentials, Form, Node, Outbox,
-    RequestBody, Visitor, clock, raw, text,
+    Admission, AllowedOrigin, App, Body, Client, Closed, ClosedBy, Credentials, FeedAdmission,
+    Form, Node, Outbox, POLLING, RequestBody, SSE, Visitor, clock, raw, text,
 };
 use parking_lot::Mutex;
 
@@ -116,6 +116,24 @@ impl App for Nuncio {
         tracing::debug!(%id, %address, code, reason, ?by, "a WebSocket of the program closed");
     }
 
+    async fn admit_poll(
+        self: &Arc<Self>,
+        request: &Parts,
+        peer: IpAddr,
+    ) -> Result<Admission, Response<Body>> {
+        self.admission(request, peer)
+            .map_err(|refused| self.turn_away_in_json(refused.into(), &request.uri))
+    }
+
+    async fn admit_feed(
+        self: &Arc<Self>,
+        request: &Parts,
+        peer: IpAddr,
+    ) -> Result<FeedAdmission, Response<Body>> {
+        self.feed_admission(request, peer)
+            .map_err(|refused| self.turn_away_in_json(refused, &request.uri))
+    }
+
     async fn respond(
         self: &Arc<Self>,
         request: http::Request<RequestBody>,
@@ -163,8 +181,9 @@ impl App for Nuncio {
             .get_or_create(&[("transport", transport(encoder).to_owned())])
             .dec();
         let waiter = self.parking.waiter(id);
-        // Socket.IO clients know no resume token: nobody would come for their sessions.
-        let may_come_back = closed.is_resumable() && Form::of(encoder).is_none();
+        // Socket.IO clients and feeds know no resume token: nobody would come for their sessions.
+        let may_come_back =
+            closed.is_resumable() && Form::of(encoder).is_none() && socket.role == Role::Session;
         if waiter.is_none() && !may_come_back {
             // A page that is reloaded closes like one that is left: its user is still there for the grace, the session is not.
             let recovers = self.node.has_record(&id);
@@ -178,11 +197,12 @@ impl App for Nuncio {
             self.node.disconnect(&socket, end, now);
             return;
         }
-        let rooms = self.node.disconnect(&socket, End::Lost, now);
         let token = ResumeToken {
             socket: id,
             secret: socket.secret,
         };
+        self.parking.expect(token);
+        let rooms = self.node.disconnect(&socket, End::Lost, now);
         let parked = Parked {
             token,
             user: socket.user.clone(),
@@ -190,8 +210,8 @@ impl App for Nuncio {
             standing,
             rooms,
         };
-        self.parking.park(parked, now.instant);
-        if let Some(waiter) = waiter {
+        let later = self.parking.park(parked, now.instant);
+        if let Some(waiter) = waiter.or(later) {
             let request = Request::Resume {
                 token: waiter.token,
                 rooms: waiter.rooms,
@@ -208,8 +228,23 @@ impl App for Nuncio {
         else {
             return false;
         };
+        if socket.role == Role::Visitor {
+            return false;
+        }
         let revocations = self.authenticator.revocations();
         revocations.hit(&socket.user, standing.iat, standing.token_id.as_deref())
+    }
+
+    fn moved(&self, client: &mut Client, encoder: EncoderId) {
+        let sessions = |encoder| {
+            let label = [("transport", transport(encoder).to_owned())];
+            self.metrics.sessions.get_or_create_owned(&label)
+        };
+        if client.socket.is_some() {
+            sessions(client.encoder).dec();
+            sessions(encoder).inc();
+        }
+        client.encoder = encoder;
     }
 
     fn sent(&self, bytes: usize) {
@@ -241,7 +276,7 @@ impl App for Nuncio {
 }
 
 /// A request that gets no connection: the status and what the client is told.
-struct Refused(StatusCode, &'static str);
+pub(crate) struct Refused(pub(crate) StatusCode, pub(crate) &'static str);
 
 impl Refused {
     fn into_response(self) -> Response<Body> {
@@ -292,7 +327,7 @@ impl Nuncio {
     }
 
     /// Whose page a request comes from.
-    fn caller(&self, uri: &Uri, headers: &HeaderMap) -> Result<Caller, Refused> {
+    pub(crate) fn caller(&self, uri: &Uri, headers: &HeaderMap) -> Result<Caller, Refused> {
         self.config.origins.check(uri, headers).map_err(|error| {
             tracing::debug!(%error, "the origin of a request is not allowed");
             Refused(StatusCode::FORBIDDEN, "Origin not allowed")
@@ -300,7 +335,7 @@ impl Nuncio {
     }
 
     /// Whether one more session may begin.
-    fn check_room(&self) -> Result<(), Refused> {
+    pub(crate) fn check_room(&self) -> Result<(), Refused> {
         let busy = |reason| Err(Refused(StatusCode::SERVICE_UNAVAILABLE, reason));
         if !self.is_ready.load(Ordering::Relaxed) {
             return busy("Server shutting down");
@@ -311,7 +346,7 @@ impl Nuncio {
         Ok(())
     }
 
-    fn token_of(
+    pub(crate) fn token_of(
         &self,
         uri: &Uri,
         headers: &HeaderMap,
@@ -330,7 +365,7 @@ impl Nuncio {
         })
     }
 
-    fn address_of(&self, headers: &HeaderMap, peer: IpAddr) -> IpAddr {
+    pub(crate) fn address_of(&self, headers: &HeaderMap, peer: IpAddr) -> IpAddr {
         client_address(peer, headers, &self.config.config.server.trusted_proxies)
     }
 
@@ -375,7 +410,7 @@ impl Nuncio {
     }
 }
 
-fn namespace(request: &Parts) -> Result<Namespace, Refused> {
+pub(crate) fn namespace(request: &Parts) -> Result<Namespace, Refused> {
     let Some(name) = query(request, "ns") else {
         return Ok(Namespace::default());
     };
@@ -398,10 +433,11 @@ pub(crate) fn query(request: &Parts, name: &str) -> Option<String> {
 
 /// How metrics call the transport of clients with this encoder.
 pub(crate) fn transport(encoder: EncoderId) -> &'static str {
-    if Form::of(encoder).is_some() {
-        "socketio"
-    } else {
-        "websocket"
+    match encoder {
+        SSE => "sse",
+        POLLING => "polling",
+        _ if Form::of(encoder).is_some() => "socketio",
+        _ => "websocket",
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nuncio_hub::{Memberships, Notice, Submission};
+use nuncio_hub::{Memberships, Notice, Role, Submission};
 use nuncio_model::{
     Admitted, Command, ErrorCode, Identity, JoinRequest, Now, Outcome, PublishRequest, Refusal,
     Reply, Request, ResumeToken, Right, RoomName, Secret, UserId, Vocabulary, quote,
@@ -36,6 +36,7 @@ impl Nuncio {
             }
             Request::Enter(identity) => self.enter(client, call, *identity, now),
             Request::Resume { token, rooms } => self.resume(client, call, token, rooms, now),
+            Request::Watch(watch) => self.watch(client, call, *watch, now),
             Request::Refresh(token) => Some(
                 self.verify(&token, now)
                     .and_then(|identity| self.renew(client, identity, now)),
@@ -69,7 +70,8 @@ impl Nuncio {
         identity: Identity,
         now: Now,
     ) -> Answered {
-        let socket = match self.connect(client, &identity.user, &standing_of(&identity)) {
+        let standing = standing_of(&identity);
+        let socket = match self.connect(client, &identity.user, &standing, Role::Session) {
             Ok(socket) => socket,
             Err(refusal) => return Some(Err(refusal)),
         };
@@ -115,6 +117,7 @@ impl Nuncio {
         client: &mut Client,
         user: &UserId,
         standing: &Standing,
+        role: Role,
     ) -> Result<Arc<Socket>, Refusal> {
         standing.grants.check_namespace(&client.namespace)?;
         let socket = socket_of(
@@ -124,6 +127,7 @@ impl Nuncio {
                 secret: random::bytes(),
             },
             user,
+            role,
         );
         match self.recovery_of(client) {
             Some(_) => self.node.connect_recorded(&socket, mark_of(standing))?,
@@ -343,13 +347,19 @@ const fn is_metered(command: &Command) -> bool {
 }
 
 /// A client's place in the hub, with the id and the secret of its session.
-pub(crate) fn socket_of(client: &Client, session: ResumeToken, user: &UserId) -> Arc<Socket> {
+pub(crate) fn socket_of(
+    client: &Client,
+    session: ResumeToken,
+    user: &UserId,
+    role: Role,
+) -> Arc<Socket> {
     let ResumeToken { socket: id, secret } = session;
     Arc::new(Socket {
         id,
         user: user.clone(),
         namespace: client.namespace.clone(),
         encoder: client.encoder.into(),
+        role,
         secret,
         outbox: client.outbox.clone(),
         rooms: Memberships::default(),

@@ -15,6 +15,7 @@ mod sections;
 mod setting;
 mod socketio;
 mod source;
+mod streams;
 mod suggest;
 
 use nuncio_model::{Pattern, Rights, RoomGrant};
@@ -36,6 +37,7 @@ pub use sections::{
 pub use setting::{ByteSize, Wrong, parse_duration};
 pub use socketio::{SocketIoConfig, SocketIoCookieConfig};
 pub use source::Sources;
+pub use streams::StreamsConfig;
 
 pub(crate) use setting::{Setting, text_settings};
 pub(crate) use suggest::suggest;
@@ -84,6 +86,8 @@ pub struct Config {
     pub socketio: SocketIoConfig,
     /// The cookie of their sessions.
     pub socketio_cookie: SocketIoCookieConfig,
+    /// Where native clients without a WebSocket connect.
+    pub streams: StreamsConfig,
     /// Compression of messages.
     pub deflate: DeflateConfig,
     /// The server API for backends.
@@ -185,7 +189,7 @@ impl Config {
             .any(|section| section.name() == name && !is_top(*section))
     }
 
-    fn sections(&self) -> [&dyn Section; 16] {
+    fn sections(&self) -> [&dyn Section; 17] {
         [
             &self.server,
             &self.tls,
@@ -201,12 +205,13 @@ impl Config {
             &self.log,
             &self.socketio,
             &self.socketio_cookie,
+            &self.streams,
             &self.deflate,
             &self.api,
         ]
     }
 
-    fn sections_mut(&mut self) -> [&mut dyn Section; 16] {
+    fn sections_mut(&mut self) -> [&mut dyn Section; 17] {
         [
             &mut self.server,
             &mut self.tls,
@@ -222,6 +227,7 @@ impl Config {
             &mut self.log,
             &mut self.socketio,
             &mut self.socketio_cookie,
+            &mut self.streams,
             &mut self.deflate,
             &mut self.api,
         ]

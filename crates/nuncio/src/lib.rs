@@ -21,6 +21,7 @@ mod routes;
 mod running;
 mod server;
 mod socketio;
+mod streams;
 mod tls;
 pub mod websocket;
 

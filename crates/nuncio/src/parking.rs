@@ -40,6 +40,8 @@ struct Lots {
     /// In the order of their ends; entries of sessions that were taken are passed over.
     order: VecDeque<(Instant, SocketId)>,
     waiters: HashMap<SocketId, Waiter>,
+    /// Sessions on their way from their connection to the parking, for a moment.
+    coming: HashMap<SocketId, ResumeToken>,
 }
 
 impl Parking {
@@ -55,15 +57,33 @@ impl Parking {
         self.lots.lock().parked.len()
     }
 
-    /// Parks a session.
-    pub(crate) fn park(&self, parked: Parked, now: Instant) {
+    /// A session is about to be parked: who looks for it meanwhile, waits.
+    pub(crate) fn expect(&self, token: ResumeToken) {
+        self.lots.lock().coming.insert(token.socket, token);
+    }
+
+    /// Parks a session, and returns whoever came for it.
+    pub(crate) fn park(&self, parked: Parked, now: Instant) -> Option<Waiter> {
         let (id, until) = (parked.token.socket, now + self.ttl);
         let mut lots = self.lots.lock();
+        lots.coming.remove(&id);
         lots.parked.insert(id, (until, parked));
         lots.order.push_back((until, id));
         while lots.parked.len() > self.sessions_max {
             lots.drop_oldest();
         }
+        lots.waiters.remove(&id)
+    }
+
+    /// Waits for a session that is about to be parked. `false` when none is, or another than the token's.
+    pub(crate) fn wait_if_coming(&self, token: &ResumeToken, waiter: Waiter) -> bool {
+        let mut lots = self.lots.lock();
+        let coming = lots.coming.get(&token.socket);
+        let is_coming = coming.is_some_and(|coming| coming.matches(token));
+        if is_coming {
+            lots.waiters.insert(token.socket, waiter);
+        }
+        is_coming
     }
 
     /// Gives a parked session to whoever knows its secret.
@@ -190,6 +210,35 @@ mod tests {
 
         assert!(parking.take(&token(1), now).is_none());
         assert!(parking.take(&token(3), now).is_some());
+    }
+
+    #[test]
+    fn who_looks_for_a_session_on_its_way_to_the_parking_waits_for_it() {
+        let (parking, now) = (Parking::new(10, Duration::from_secs(30)), Instant::now());
+        let stranger = ResumeToken {
+            secret: [9; 16],
+            ..token(1)
+        };
+        parking.expect(token(1));
+
+        assert!(parking.take(&token(1), now).is_none(), "not there yet");
+        assert!(!parking.wait_if_coming(&stranger, waiter(1, now)));
+        assert!(parking.wait_if_coming(&token(1), waiter(2, now)));
+
+        let came = parking.park(parked(1), now).unwrap();
+        assert_eq!(came.call, 2);
+        assert!(parking.take(&token(1), now).is_some());
+        assert!(!parking.wait_if_coming(&token(1), waiter(3, now)));
+    }
+
+    fn waiter(call: u32, now: Instant) -> Waiter {
+        Waiter {
+            outbox: Arc::new(Outbox::new(nuncio_transport::Wire::Woken, 0)),
+            call,
+            token: "token".into(),
+            rooms: Vec::new(),
+            until: now,
+        }
     }
 
     fn token(id: u8) -> ResumeToken {

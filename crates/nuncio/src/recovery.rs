@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nuncio_hub::{Domain, DomainConfig, Restored, TokenMark};
+use nuncio_hub::{Domain, DomainConfig, Restored, Role, TokenMark};
 use nuncio_model::{
     Admitted, Epoch, Identity, Now, Offset, Outcome, Recovery, ResumeToken, Right, RoomName,
     Secret, Vocabulary,
@@ -106,7 +106,7 @@ impl Nuncio {
             return self.enter(client, call, identity, now);
         };
         let standing = standing_of(&identity);
-        let socket = socket_of(client, pid, &identity.user);
+        let socket = socket_of(client, pid, &identity.user, Role::Session);
         self.seat(client, &socket, &standing);
         let grants = identity.grants.clone();
         let allows = move |room: &RoomName| grants.rights(room).has(Right::Join);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nuncio_hub::{End, Notice};
+use nuncio_hub::{End, Notice, Role};
 use nuncio_model::{
     ErrorCode, Identity, JoinRequest, Now, Outcome, Position, Refusal, ResumeToken, Resumed,
     RoomName, Secret, UserId,
@@ -38,22 +38,37 @@ impl Nuncio {
             }
             .matches(&parsed)
         });
-        let Some(live) = live.filter(|socket| socket.id != client.id) else {
-            return Some(Err(self.no_session()));
-        };
         let outbox = client.outbox.clone();
         let waiter = Waiter {
             outbox,
             call,
             token,
-            rooms,
+            rooms: rooms.clone(),
             until: now.instant + TAKEOVER_TIMEOUT,
         };
+        let Some(live) = live else {
+            if self.parking.wait_if_coming(&parsed, waiter) {
+                return None;
+            }
+            // It was neither here nor there: since the first look it may have been parked.
+            return match self.parking.take(&parsed, now.instant) {
+                Some(parked) => self.resume_parked(client, call, parked, rooms, now),
+                None => Some(Err(self.no_session())),
+            };
+        };
+        if live.id == client.id {
+            return Some(Err(self.no_session()));
+        }
         if let Some(earlier) = self.parking.wait(live.id, waiter) {
             earlier.outbox.notify(Notice::Completed {
                 call: earlier.call,
                 result: Err(self.no_session()),
             });
+        }
+        // Between the look and the wait it may have been given up, and nobody was told.
+        if let Some(parked) = self.parking.take(&parsed, now.instant) {
+            self.parking.waiter(parsed.socket);
+            return self.resume_parked(client, call, parked, rooms, now);
         }
         live.outbox.notify(Notice::TakenOver);
         None
@@ -110,7 +125,7 @@ impl Nuncio {
         self.anonymous.lock().remove(&client.id);
         client.id = token.socket;
         client.namespace = namespace;
-        let socket = match self.connect(client, &identity.user, &standing) {
+        let socket = match self.connect(client, &identity.user, &standing, Role::Session) {
             Ok(socket) => socket,
             Err(refusal) => return Some(Err(refusal)),
         };

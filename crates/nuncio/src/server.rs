@@ -31,7 +31,7 @@ use crate::parking::Parking;
 use crate::policies::policies;
 use crate::running::{Running, serve_metrics};
 use crate::tls::{self, TlsError};
-use crate::{recovery, socketio};
+use crate::{recovery, socketio, streams};
 
 /// Why a server cannot start, or ended by itself.
 #[derive(Debug, thiserror::Error)]
@@ -178,6 +178,7 @@ impl Server {
             deflate: config.config.deflate.enabled.then(DeflateConfig::default),
             socketio: socketio::endpoint(&config).into_iter().collect(),
             raw: Vec::new(),
+            streams: streams::endpoint(&config),
             subprotocols: &["nuncio.v1"],
         };
         let limits = FrontLimits {

@@ -15,6 +15,7 @@
 pub mod client;
 mod decode;
 pub mod encode;
+pub mod stream;
 
 pub use decode::{Incoming, JoinForm, Undecodable, check_json, decode};
 

@@ -12,6 +12,7 @@
 mod budget;
 mod call;
 mod expiry;
+mod feed;
 mod heartbeat;
 mod output;
 mod pending;
@@ -21,6 +22,7 @@ mod settings;
 pub mod socketio;
 
 pub use call::Call;
+pub use feed::{Feed, FeedOutput};
 pub use output::Output;
 pub use session::Session;
 pub use settings::Settings;

@@ -418,7 +418,7 @@ impl Session {
     }
 
     /// Whether it is being decided who the client is; what it says next depends on that.
-    fn is_entering(&self) -> bool {
+    pub fn is_entering(&self) -> bool {
         self.pending
             .iter()
             .any(|call| matches!(call.kind, Kind::Authenticate | Kind::Resume))

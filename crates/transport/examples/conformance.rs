@@ -11,16 +11,16 @@ use std::time::{Duration, Instant};
 
 use http::request::Parts;
 use http::{HeaderMap, Request, Response, StatusCode, Uri};
-use nuncio_hub::{Durability, Encode, Message, Policies, Pushed, RoomPolicy};
+use nuncio_hub::{Durability, Encode, EncoderId, Message, Policies, Pushed, RoomPolicy};
 use nuncio_model::{
     Admitted, Command, ErrorCode, EventName, Grants, Head, Identity, Json, Now, Opening, Outcome,
     Push, RateLimits, Refusal, Reply, ResumeToken, RoomLimits, UserId, Vocabulary,
 };
 use nuncio_session::Settings;
 use nuncio_transport::{
-    Admission, AllowedOrigin, App, Body, Client, Closed, Encoders, Endpoints, Front, FrontLimits,
-    Protocols, Purpose, RequestBody, Rooms, Shared, SocketIo, SocketIoOptions, Timers, Visitor,
-    flusher, raw, text,
+    Admission, AllowedOrigin, App, Body, Client, Closed, Encoders, Endpoints, FeedAdmission, Front,
+    FrontLimits, Protocols, Purpose, RequestBody, Rooms, Shared, SocketIo, SocketIoOptions, Timers,
+    Visitor, flusher, raw, text,
 };
 use tokio::net::TcpListener;
 
@@ -85,6 +85,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 endpoint("/socket.io/", Purpose::Sessions, protocols),
             ],
             raw: Vec::new(),
+            streams: None,
             subprotocols: &[],
         }),
         limits: FrontLimits::default(),
@@ -132,6 +133,22 @@ impl App for Conformance {
         })
     }
 
+    async fn admit_poll(
+        self: &Arc<Self>,
+        _: &Parts,
+        _: IpAddr,
+    ) -> Result<Admission, Response<Body>> {
+        Err(not_found())
+    }
+
+    async fn admit_feed(
+        self: &Arc<Self>,
+        _: &Parts,
+        _: IpAddr,
+    ) -> Result<FeedAdmission, Response<Body>> {
+        Err(not_found())
+    }
+
     async fn respond(self: &Arc<Self>, _: Request<RequestBody>, _: IpAddr) -> Response<Body> {
         not_found()
     }
@@ -170,6 +187,8 @@ impl App for Conformance {
     }
 
     fn closed(self: &Arc<Self>, _: Client, _: &Closed, _: Now) {}
+
+    fn moved(&self, _: &mut Client, _: EncoderId) {}
 
     fn is_revoked(&self, _: &Client) -> bool {
         false

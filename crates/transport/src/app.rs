@@ -12,7 +12,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use nuncio_hub::EncoderId;
 use nuncio_model::{
     CloseCode, ErrorCode, Grants, Head, Identity, Namespace, Now, Opening, Outcome, Refusal,
-    Secret, SocketId,
+    Secret, SocketId, Watch,
 };
 
 use crate::raw;
@@ -78,6 +78,24 @@ pub trait App: Send + Sync + 'static {
     /// Such a connection is over.
     fn raw_closed(&self, client: &raw::Client, closed: &Closed);
 
+    /// Decides about a request that opens a session without a WebSocket, before its first message is read.
+    ///
+    /// The error is the response: 401, 403, 400, 503.
+    fn admit_poll(
+        self: &Arc<Self>,
+        request: &Parts,
+        peer: IpAddr,
+    ) -> impl Future<Output = Result<Admission, Response<Body>>> + Send;
+
+    /// Decides about a request to watch rooms.
+    ///
+    /// The error is the response: as for a poll.
+    fn admit_feed(
+        self: &Arc<Self>,
+        request: &Parts,
+        peer: IpAddr,
+    ) -> impl Future<Output = Result<FeedAdmission, Response<Body>>> + Send;
+
     /// Answers any other request.
     fn respond(
         self: &Arc<Self>,
@@ -102,6 +120,9 @@ pub trait App: Send + Sync + 'static {
 
     /// Whether the token or the user behind a client was revoked; asked after [`Notice::Recheck`](nuncio_hub::Notice::Recheck).
     fn is_revoked(&self, client: &Client) -> bool;
+
+    /// A session is carried by another transport from now on, as the encoder says: the client's is to be that.
+    fn moved(&self, client: &mut Client, encoder: EncoderId);
 
     /// A message came in.
     fn received(&self, bytes: usize);
@@ -130,6 +151,17 @@ pub struct Admission {
     pub resume: Option<Secret>,
     /// Its request, where that is asked for later.
     pub opening: Option<Arc<Head>>,
+    /// Its address, as a trusted proxy tells it.
+    pub address: IpAddr,
+}
+
+/// A client that may watch rooms.
+#[derive(Debug)]
+pub struct FeedAdmission {
+    /// The namespace it asked for.
+    pub namespace: Namespace,
+    /// Who it is, and which rooms it may watch.
+    pub watch: Watch,
     /// Its address, as a trusted proxy tells it.
     pub address: IpAddr,
 }

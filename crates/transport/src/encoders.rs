@@ -4,8 +4,8 @@ use std::cell::RefCell;
 
 use bytes::Bytes;
 use nuncio_hub::{Encode, EncoderId, Message};
-use nuncio_model::Offset;
-use nuncio_protocol::encode;
+use nuncio_model::{Offset, Push};
+use nuncio_protocol::{encode, stream};
 use nuncio_session::socketio;
 use nuncio_socketio::Encoded;
 use nuncio_websocket::{Compression, DeflateParams, Deflater, Mask, MessageKind, WindowBits};
@@ -16,6 +16,11 @@ use crate::socketio::{Form, item};
 pub const NATIVE: EncoderId = EncoderId(0);
 /// The same, deflated with a window of 9 bits; the six after it have one bit more each.
 const NATIVE_DEFLATE: EncoderId = EncoderId(1);
+
+/// Native JSON in events, each behind a line with its position: what feeds and streams are made of.
+pub const SSE: EncoderId = EncoderId(254);
+/// The same bytes, for polls: a session may change between the two, and stays the same member of its rooms.
+pub const POLLING: EncoderId = EncoderId(255);
 
 /// Writes messages for all kinds of members. The encoders 8 to 71 are those of Socket.IO ([`Form`]).
 #[derive(Debug, Clone)]
@@ -95,10 +100,29 @@ impl Encode for Encoders {
         if let Some(form) = Form::of(encoder) {
             return self.packet(form, message, None);
         }
+        if matches!(encoder, SSE | POLLING) {
+            return stream_item(message);
+        }
         let text = match message {
             Message::Publication(publication) => encode::publication(publication),
             Message::Push(_, push) => encode::push(push),
         };
         self.frame(encoder, &text)
+    }
+}
+
+fn stream_item(message: Message<'_>) -> Bytes {
+    match message {
+        Message::Publication(publication) => stream::item(
+            Some((&publication.room, publication.position)),
+            &encode::publication(publication),
+        ),
+        Message::Push(_, push) => {
+            let place = match push {
+                Push::Position { room, position, .. } => Some((room, *position)),
+                _ => None,
+            };
+            stream::item(place, &encode::push(push))
+        }
     }
 }

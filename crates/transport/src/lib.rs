@@ -16,14 +16,15 @@ pub mod raw;
 mod service;
 mod sink;
 mod socketio;
+mod stream;
 mod timers;
 
 pub use app::{
     About, Admission, AllowedOrigin, App, Body, BodyError, Client, Closed, ClosedBy, Credentials,
-    RequestBody, Standing, Visitor,
+    FeedAdmission, RequestBody, Standing, Visitor,
 };
 pub use driver::Shared;
-pub use encoders::{Encoders, NATIVE};
+pub use encoders::{Encoders, NATIVE, POLLING, SSE};
 pub use listener::{Front, FrontLimits};
 pub use nuncio_engineio::{InvalidCookie, SameSite, SessionCookie, Transport, Transports};
 pub use nuncio_socketio::{Limits, Parser, ParserRule};
@@ -31,4 +32,5 @@ pub use nuncio_websocket::handshake::DeflateConfig;
 pub use service::{Endpoints, Service, boxed, text};
 pub use sink::{Node, Outbox, Rooms, Socket, Wire};
 pub use socketio::{Cors, Cut, Form, Protocols, Purpose, SocketIo, SocketIoOptions};
+pub use stream::{StreamOptions, Streams, refuse};
 pub use timers::Timers;

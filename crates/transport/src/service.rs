@@ -24,6 +24,7 @@ use crate::io::{Direct, Woken};
 use crate::raw;
 use crate::sink::{Outbox, Wire};
 use crate::socketio::{Cut, SocketIo};
+use crate::stream::Streams;
 
 /// The paths and options of the WebSocket endpoints.
 #[derive(Debug, Clone)]
@@ -38,6 +39,8 @@ pub struct Endpoints {
     pub socketio: Vec<Arc<SocketIo>>,
     /// Where the program itself answers, before all others.
     pub raw: Vec<Arc<raw::Endpoint>>,
+    /// Where native clients without a WebSocket connect; `None` where they do not.
+    pub streams: Option<Arc<Streams>>,
     /// What the server's name for subprotocols is.
     pub subprotocols: &'static [&'static str],
 }
@@ -75,6 +78,12 @@ impl<A: App> Service<A> {
         let mut endpoints = self.endpoints.socketio.iter();
         if let Some(endpoint) = endpoints.find(|endpoint| endpoint.is_path(path)).cloned() {
             return self.serve_socketio(endpoint, request).await;
+        }
+        let streams = self.endpoints.streams.as_ref();
+        let streams = streams.and_then(|streams| Some((streams.clone(), streams.route(path)?)));
+        if let Some((streams, route)) = streams {
+            // On the heap, or every connection would have room for it.
+            return Ok(Box::pin(self.serve_stream(streams, route, request)).await);
         }
         let response = if self.endpoints.websocket.as_deref() == Some(path) {
             self.upgrade(request, Purpose::Session).await

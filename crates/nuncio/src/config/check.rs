@@ -35,6 +35,8 @@ pub struct CheckedConfig {
     pub keys: Keys,
     /// What a token grants that does not say.
     pub grants: Arc<Grants>,
+    /// What visitors without a token may watch.
+    pub anonymous: Arc<Grants>,
     /// The files for encryption, if the server does it.
     pub tls: Option<TlsFiles>,
     /// Who may use the server API; nobody, where it does not exist.
@@ -116,6 +118,7 @@ impl Config {
             history: self.history_limits(),
             origins: Origins::new(&self.server.origins, hosts),
             grants: Arc::new(self.default_grants()),
+            anonymous: Arc::new(self.anonymous_grants()),
             config: self,
             keys,
             tls,
@@ -171,6 +174,14 @@ impl Config {
             namespaces: self.grants.namespaces.clone(),
             rooms: self.grants.rooms.clone(),
             private: self.grants.private.clone(),
+        }
+    }
+
+    fn anonymous_grants(&self) -> Grants {
+        Grants {
+            namespaces: self.grants.namespaces.clone(),
+            rooms: self.grants.anonymous.clone(),
+            private: Vec::new(),
         }
     }
 
@@ -268,6 +279,8 @@ impl Config {
             ("socketio.connect_timeout", self.socketio.connect_timeout),
             ("socketio.upgrade_timeout", self.socketio.upgrade_timeout),
             ("socketio.attachments_wait", self.socketio.attachments_wait),
+            ("streams.poll_wait", self.streams.poll_wait),
+            ("streams.silence", self.streams.silence),
         ] {
             if duration == Duration::ZERO {
                 problems.push(Problem::rule(key, "0s", "it would be over at once: write a duration such as \"10s\", or leave the key out for its default"));

@@ -92,6 +92,8 @@ section! {
         rooms: Vec<RoomGrant> = Vec::new(),
         /// Users and sessions that private messages may be sent to, for tokens without `nuncio.private`.
         private: Vec<Pattern> = Vec::new(),
+        /// Rights of visitors who have no token: they may watch rooms with `join`, and see what was said before with `history`; other rights they cannot use.
+        anonymous: Vec<RoomGrant> = Vec::new(),
         /// Namespaces that may be used, for tokens without `nuncio.ns`.
         namespaces: Vec<Namespace> = vec![Namespace::default()],
     }

@@ -29,6 +29,12 @@ impl Text {
         self
     }
 
+    /// Bytes that are JSON, as they are.
+    pub(crate) fn bytes(&mut self, json: &[u8]) -> &mut Self {
+        self.0.extend_from_slice(json);
+        self
+    }
+
     /// `,"key":`, without the comma at the start of an object.
     pub(crate) fn key(&mut self, key: &'static str) -> &mut Self {
         self.comma().raw("\"").raw(key).raw("\":")

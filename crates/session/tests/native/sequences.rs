@@ -226,6 +226,7 @@ fn outcome(answer: Answer, request: &Request) -> Result<Outcome, Refusal> {
         Request::Authenticate(_) | Request::Connect { .. } | Request::Enter(_) => {
             admitted(identity())
         }
+        Request::Watch(_) => unreachable!("feeds have no session"),
         Request::Resume { .. } => resumed(vec![Ok(joined("chat:a", 9, 1))]),
         Request::Refresh(_) | Request::Renew(_) => Outcome::Refreshed(Box::new(ending_in(70))),
         Request::Command(Command::Join(rooms)) => {

@@ -16,7 +16,7 @@ pub struct Cors {
 
 impl Cors {
     /// What a page may send, answered before it sends it (Fetch, "CORS-preflight fetch").
-    pub(super) fn preflight(&self, headers: &HeaderMap) -> Response<Body> {
+    pub(crate) fn preflight(&self, headers: &HeaderMap) -> Response<Body> {
         let mut response = Response::new(text(""));
         *response.status_mut() = StatusCode::NO_CONTENT;
         let answers = response.headers_mut();
@@ -45,7 +45,7 @@ impl Cors {
     }
 
     /// Lets a page read a response.
-    pub(super) fn allow(&self, allowed: AllowedOrigin, headers: &mut HeaderMap) {
+    pub(crate) fn allow(&self, allowed: AllowedOrigin, headers: &mut HeaderMap) {
         let AllowedOrigin {
             origin,
             credentials,
