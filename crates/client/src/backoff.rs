@@ -32,10 +32,16 @@ impl Backoff {
         Some(match self.config.jitter {
             Jitter::None => ceiling,
             Jitter::Full => part(ceiling, random),
+            Jitter::Around { percent } => {
+                let deviation = ceiling * percent.min(100) / 100;
+                let longest = (ceiling + deviation).min(self.config.delay_max);
+                let shortest = ceiling - deviation;
+                shortest + part(longest.saturating_sub(shortest), random)
+            }
         })
     }
 
-    /// The longest pause that [`next_delay`](Self::next_delay) may answer: the first one, doubled for each failed attempt.
+    /// The bound of the next pause: the first one, doubled for each failed attempt. Only [`Jitter::Around`] goes beyond it.
     pub fn ceiling(&self) -> Duration {
         let doubled = 1u32
             .checked_shl(self.attempts)
@@ -93,6 +99,12 @@ pub enum Jitter {
     None,
     /// The pause is anything from nothing to its bound, all equally likely.
     Full,
+    /// The pause is anything from so much below its bound to so much above it, but not above `delay_max`, all equally likely:
+    /// with 50 what Socket.IO calls a `randomizationFactor` of 0.5.
+    Around {
+        /// How much, at most 100.
+        percent: u32,
+    },
 }
 
 #[cfg(test)]
@@ -126,6 +138,21 @@ mod tests {
         assert_eq!(pause(0), Duration::ZERO);
         assert_eq!(pause(1 << 63), Duration::from_millis(500));
         assert_eq!(pause(u64::MAX), Duration::from_micros(999_999));
+    }
+
+    #[test]
+    fn jitter_around_a_pause_is_spread_on_both_sides_and_never_beyond_the_longest() {
+        let pauses = |random| {
+            let mut backoff = Backoff::new(BackoffConfig {
+                delay_max: Duration::from_secs(5),
+                jitter: Jitter::Around { percent: 50 },
+                ..BackoffConfig::default()
+            });
+            [0; 4].map(|_| backoff.next_delay(random).unwrap().as_millis())
+        };
+
+        assert_eq!(pauses(0), [500, 1000, 2000, 2500]);
+        assert_eq!(pauses(u64::MAX), [1499, 2999, 4999, 4999]);
     }
 
     #[test]

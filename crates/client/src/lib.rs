@@ -28,7 +28,9 @@
 
 mod backoff;
 mod client;
+mod dial;
 mod session;
+pub mod socketio;
 pub mod websocket;
 
 pub use backoff::{Backoff, BackoffConfig, Jitter};

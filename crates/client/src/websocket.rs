@@ -24,7 +24,6 @@ mod config;
 mod driver;
 mod open;
 mod reconnecting;
-mod url;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -35,10 +34,10 @@ pub use nuncio_websocket::handshake::{DeflateConfig, ResponseError};
 pub use nuncio_websocket::{FrameError, WindowBits};
 use tokio::sync::mpsc;
 
+pub use crate::dial::{Proxy, ProxyError, UrlError};
 pub use config::ClientConfig;
 pub use open::OpenError;
 pub use reconnecting::{ReconnectEvent, ReconnectEvents, ReconnectOptions, ReconnectingWebSocket};
-pub use url::UrlError;
 
 /// The sending end of one connection. Clones share it; when the last one is dropped, the connection closes with 1000.
 #[derive(Debug, Clone)]

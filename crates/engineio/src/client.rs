@@ -278,6 +278,25 @@ impl Connection {
         }
     }
 
+    /// Frames that wait for a POST, the handshake or the upgrade.
+    pub fn queue_len(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Whether a message would go out at once: nothing waits before it, and no POST or upgrade is under way.
+    pub fn is_writable(&self) -> bool {
+        match &self.state {
+            State::WebSocket => true,
+            State::Polling(polling) => {
+                self.queue.is_empty()
+                    && !polling.is_posting
+                    && !polling.is_closing
+                    && polling.probe != Some(Probe::Pausing)
+            }
+            State::Opening(_) | State::Closed => false,
+        }
+    }
+
     /// Begins what may begin: a POST of what waits, the next GET, the upgrade once both are done.
     fn advance(&mut self) {
         let State::Polling(polling) = &mut self.state else {

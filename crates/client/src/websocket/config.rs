@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use nuncio_websocket::handshake::DeflateConfig;
 
+use crate::dial::Proxy;
+
 /// What [`WebSocket::connect`](super::WebSocket::connect) is asked for.
 #[derive(Clone)]
 #[non_exhaustive]
@@ -20,6 +22,8 @@ pub struct ClientConfig {
     pub deflate: Option<DeflateConfig>,
     /// How `wss://` checks the server. Default `None`: by the roots that the platform trusts.
     pub tls: Option<Arc<rustls::ClientConfig>>,
+    /// The proxy. Default [`Proxy::Environment`].
+    pub proxy: Proxy,
     /// From the first packet to the end of the opening handshake. Default 10 s.
     pub open_timeout: Duration,
     /// From our close frame to the end of the connection. Default 5 s.
@@ -40,6 +44,7 @@ impl ClientConfig {
             headers: Vec::new(),
             deflate: None,
             tls: None,
+            proxy: Proxy::Environment,
             open_timeout: Duration::from_secs(10),
             close_timeout: Duration::from_secs(5),
             message_bytes_max: 16 * 1024 * 1024,
@@ -72,6 +77,13 @@ impl ClientConfig {
     #[must_use]
     pub fn tls(mut self, config: Arc<rustls::ClientConfig>) -> Self {
         self.tls = Some(config);
+        self
+    }
+
+    /// Goes through this proxy, or through none.
+    #[must_use]
+    pub fn proxy(mut self, proxy: Proxy) -> Self {
+        self.proxy = proxy;
         self
     }
 }

@@ -15,8 +15,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::mpsc::{self, error::SendError};
 use tokio::time::{Instant, sleep_until};
 
-use super::open::{OpenError, Opened, Stream, open};
+use super::open::{OpenError, Opened, open};
 use super::{ClientConfig, Error, Event, Message, ReadyState, SharedState, random};
+use crate::dial::Stream;
 
 /// What the handle asks for.
 #[derive(Debug)]

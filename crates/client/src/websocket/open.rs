@@ -1,22 +1,14 @@
-//! From a URL to an open connection: TCP, TLS, the opening handshake.
+//! From a URL to an open connection: a stream, and the opening handshake on it.
 
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
 use nuncio_websocket::handshake::{Agreement, ClientRequest, ResponseError};
-use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::ClientConfig;
-use super::url::{Security, Url, UrlError};
-
-/// A byte stream to the server, encrypted or not.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+use crate::dial::{DialError, ProxyError, Stream, Url, UrlError, dial};
 
 /// An open connection, before its first frame.
 pub(super) struct Opened {
@@ -39,6 +31,9 @@ pub enum OpenError {
     /// The roots of the platform cannot be read, or a host that has no name to check.
     #[error("TLS cannot be set up: {0}")]
     Tls(String),
+    /// The proxy made no tunnel.
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
     /// The server answered the request for a WebSocket in another way.
     #[error("{error}")]
     Refused {
@@ -69,9 +64,20 @@ impl OpenError {
             Self::Url(_)
             | Self::Io(_)
             | Self::Tls(_)
+            | Self::Proxy(_)
             | Self::Refused { .. }
             | Self::Timeout { .. }
             | Self::Closed => None,
+        }
+    }
+}
+
+impl From<DialError> for OpenError {
+    fn from(error: DialError) -> Self {
+        match error {
+            DialError::Io(error) => Self::Io(error),
+            DialError::Tls(error) => Self::Tls(error),
+            DialError::Proxy(error) => Self::Proxy(error),
         }
     }
 }
@@ -86,31 +92,8 @@ pub(super) async fn open(config: &ClientConfig) -> Result<Opened, OpenError> {
 
 async fn open_slowly(config: &ClientConfig) -> Result<Opened, OpenError> {
     let url = Url::parse(&config.url)?;
-    let tcp = TcpStream::connect((&*url.host, url.port)).await?;
-    // Messages are written whole: waiting for more to fill a packet would only delay them.
-    tcp.set_nodelay(true)?;
-    let stream: Box<dyn Stream> = match url.security {
-        Security::Plain => Box::new(tcp),
-        Security::Tls => {
-            let name = ServerName::try_from(url.host.clone())
-                .map_err(|error| OpenError::Tls(error.to_string()))?;
-            let connector = TlsConnector::from(tls(config)?);
-            Box::new(connector.connect(name, tcp).await?)
-        }
-    };
+    let stream = dial(&url, config.tls.as_ref(), &config.proxy).await?;
     shake_hands(stream, config, &url).await
-}
-
-fn tls(config: &ClientConfig) -> Result<Arc<rustls::ClientConfig>, OpenError> {
-    if let Some(tls) = &config.tls {
-        return Ok(tls.clone());
-    }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .and_then(rustls_platform_verifier::BuilderVerifierExt::with_platform_verifier)
-        .map(|builder| Arc::new(builder.with_no_client_auth()))
-        .map_err(|error| OpenError::Tls(error.to_string()))
 }
 
 async fn shake_hands(

@@ -2,18 +2,18 @@
 
 /// Where to connect.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Url {
-    pub(super) security: Security,
+pub(crate) struct Url {
+    pub(crate) security: Security,
     /// Without brackets, as a resolver wants it.
-    pub(super) host: String,
-    pub(super) port: u16,
+    pub(crate) host: String,
+    pub(crate) port: u16,
     /// For the `Host` line: with brackets, and the port unless it is the scheme's own.
-    pub(super) authority: String,
-    pub(super) path: String,
+    pub(crate) authority: String,
+    pub(crate) path: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Security {
+pub(crate) enum Security {
     Plain,
     Tls,
 }
@@ -42,7 +42,7 @@ pub enum UrlError {
 }
 
 impl Url {
-    pub(super) fn parse(text: &str) -> Result<Self, UrlError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, UrlError> {
         let (security, rest) = scheme(text)?;
         if rest.contains('#') {
             return Err(UrlError::Fragment);
