@@ -15,6 +15,7 @@ pub mod poll;
 pub mod polling;
 pub mod program;
 pub mod raw;
+pub mod reference;
 pub mod server;
 
 use std::time::Duration;
@@ -28,6 +29,7 @@ pub use example::Example;
 pub use poll::Poll;
 pub use program::Program;
 pub use raw::Raw;
+pub use reference::Reference;
 pub use server::TestServer;
 
 /// How long a test waits for something that must come.

@@ -41,6 +41,8 @@ enum State {
 struct Slot {
     namespace: Namespace,
     stage: Stage,
+    /// Events that came before the CONNECT: the reference sends what a recovered client missed first.
+    early: Vec<(Option<u64>, Event)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,6 +158,7 @@ impl Connection {
         self.slots.push(Slot {
             namespace: namespace.clone(),
             stage: Stage::Asking,
+            early: Vec::new(),
         });
         let packet = Packet {
             namespace: namespace.clone(),
@@ -274,6 +277,9 @@ impl Connection {
                     });
                 }
             }
+            (Some(Stage::Asking), Body::Event { id, event }) => {
+                self.keep_early(&namespace, id, event);
+            }
             (Some(stage), Body::Disconnect) => {
                 self.leave(&namespace, stage, DisconnectReason::ServerDisconnect);
             }
@@ -281,7 +287,7 @@ impl Connection {
                 Some(Stage::Joined),
                 Body::Connect(_) | Body::ConnectError(_) | Body::Ack { id: None, .. },
             )
-            | (Some(Stage::Asking), Body::Event { .. } | Body::Ack { .. })
+            | (Some(Stage::Asking), Body::Ack { .. })
             | (None, _) => {}
         }
     }
@@ -291,9 +297,11 @@ impl Connection {
         let Ok(Connected { sid, pid }) = serde_json::from_slice(json) else {
             return self.fail();
         };
+        let mut early = Vec::new();
         for slot in &mut self.slots {
             if slot.namespace == *namespace {
                 slot.stage = Stage::Joined;
+                early = std::mem::take(&mut slot.early);
             }
         }
         self.outputs.push_back(Output::Connected {
@@ -301,6 +309,24 @@ impl Connection {
             sid,
             pid,
         });
+        for (id, event) in early {
+            let namespace = namespace.clone();
+            self.outputs.push_back(Output::Event {
+                namespace,
+                id,
+                event,
+            });
+        }
+    }
+
+    /// The event follows the CONNECT.
+    fn keep_early(&mut self, namespace: &Namespace, id: Option<u64>, event: Event) {
+        let mut slots = self.slots.iter_mut();
+        match slots.find(|slot| slot.namespace == *namespace) {
+            Some(slot) if slot.early.len() < EARLY_MAX => slot.early.push((id, event)),
+            Some(_) => self.fail(),
+            None => {}
+        }
     }
 
     fn leave(&mut self, namespace: &Namespace, stage: Stage, reason: DisconnectReason) {
@@ -325,7 +351,10 @@ impl Connection {
     fn end(&mut self, reason: DisconnectReason) {
         self.state = State::Closed;
         self.decoder = Decoder::default();
-        for Slot { namespace, stage } in std::mem::take(&mut self.slots) {
+        for Slot {
+            namespace, stage, ..
+        } in std::mem::take(&mut self.slots)
+        {
             self.leave(&namespace, stage, reason);
         }
     }
@@ -349,3 +378,6 @@ impl DisconnectReason {
         }
     }
 }
+
+/// Events that a server may send before the CONNECT; one more ends the connection.
+const EARLY_MAX: usize = 10_000;

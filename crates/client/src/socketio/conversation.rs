@@ -144,6 +144,11 @@ impl Conversation {
         }
     }
 
+    /// The rules it was made with.
+    pub const fn config(&self) -> &ConversationConfig {
+        &self.config
+    }
+
     /// Adds a socket and connects it.
     ///
     /// # Errors

@@ -52,6 +52,35 @@ fn the_servers_answer_has_the_id_and_perhaps_a_private_one() {
 }
 
 #[test]
+fn events_that_a_recovering_server_sends_before_its_answer_follow_it() {
+    let mut client = client();
+    client.connect(&MAIN, Bytes::new()).unwrap();
+    texts(&mut client);
+
+    receive(&mut client, r#"2["missed","offset"]"#);
+    assert_eq!(client.poll_output(), None);
+    receive(&mut client, r#"0{"sid":"abc","pid":"def"}"#);
+
+    let connected = client.poll_output();
+    assert!(matches!(connected, Some(Output::Connected { .. })));
+    let event = client.poll_output();
+    assert!(matches!(&event, Some(Output::Event { event, .. }) if event.name() == "missed"));
+}
+
+#[test]
+fn a_server_that_answers_with_events_alone_is_left() {
+    let mut client = client();
+    client.connect(&MAIN, Bytes::new()).unwrap();
+    texts(&mut client);
+
+    for _ in 0..=10_000 {
+        receive(&mut client, r#"2["missed"]"#);
+    }
+
+    assert_eq!(client.poll_output(), Some(Output::Close));
+}
+
+#[test]
 fn a_refused_client_may_ask_again() {
     let mut client = client();
     client.connect(&MAIN, Bytes::new()).unwrap();
