@@ -4,6 +4,7 @@
 //!   and every message comes once and in order, or a gap is told.
 //! - [`Session`] is what [`Client`] runs on: the whole conversation without a socket, a clock or a random number: rooms, calls with
 //!   acknowledgement, backoff, resume.
+//! - [`socketio`] is a Socket.IO client, for nuncio and for any server of Socket.IO 3 and 4.
 //! - [`websocket`] is a plain WebSocket client for any server, and [`websocket::ReconnectingWebSocket`] over it.
 //! - [`Backoff`] is the pause before each attempt to connect.
 //!
