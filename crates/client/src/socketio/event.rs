@@ -115,7 +115,7 @@ pub enum EmitError {
     /// A name that only the client itself may use, such as `connect`.
     #[error("the event name is reserved")]
     Reserved,
-    /// As many events as [`Config::buffer_max`](super::Config::buffer_max) wait for the server already.
+    /// As many events as [`buffer_max`](super::ConversationConfig::buffer_max) wait for the server already.
     #[error("{max} events wait already")]
     BufferFull {
         /// The bound.
