@@ -12,6 +12,7 @@ import { Nuncio } from "../browser/nuncio.mjs";
 const require = createRequire(import.meta.url);
 const io2 = require("socket.io-client-2");
 const io3 = require("socket.io-client-3");
+const msgpack2 = require("socket.io-msgpack-parser-2");
 
 /** Milliseconds to wait for what must come. */
 const PATIENCE = 15_000;
@@ -20,7 +21,12 @@ const GRANTS = '[{ rooms = "*", allow = ["join", "publish", "presence", "history
 
 let nuncio;
 before(async () => {
-  nuncio = await Nuncio.start([
+  nuncio = await start();
+});
+after(() => nuncio?.end());
+
+function start(...more) {
+  return Nuncio.start([
     `auth.secrets=["${SECRET}"]`,
     `grants.rooms=${GRANTS}`,
     'grants.private=["*"]',
@@ -28,9 +34,9 @@ before(async () => {
     "limits.rate_per_second=0",
     "socketio.allow_eio3=true",
     "socketio.deflate=true",
+    ...more,
   ]);
-});
-after(() => nuncio?.end());
+}
 
 const open = [];
 afterEach(() => {
@@ -256,3 +262,34 @@ for (const [name, kind] of Object.entries(CLIENTS)) {
     });
   }
 }
+
+describe("2.x with MessagePack, where the endpoint is told", () => {
+  let server;
+  before(async () => {
+    server = await start("socketio.parser=msgpack");
+  });
+  after(() => server?.end());
+
+  for (const transports of [["websocket"], ["polling"], ["polling", "websocket"]]) {
+    test(`over ${transports.join(", then ")}`, async () => {
+      const secret = token("old");
+      const old = io2(server.page, { transports, forceNew: true, query: { token: secret }, parser: msgpack2 });
+      open.push(old);
+      await next(old, "connect");
+      const chat = old.io.socket("/chat", { query: { token: secret } });
+      await next(chat, "connect");
+      await joined(old, "lobby");
+      await joined(chat, "lobby");
+
+      const bytes = Buffer.from([0, 0x1e, 0xff]);
+      const drawn = next(old, "draw");
+      await ask(old, "event", { roomId: "lobby", event: "draw", data: [{ x: bytes }, "end"] });
+      const [{ x }, end] = await drawn;
+      assert.ok(Buffer.from(x).equals(bytes));
+      assert.equal(end, "end");
+
+      chat.close();
+      assert.equal((await ask(old, "room:leave", "lobby")).status, "ok");
+    });
+  }
+});

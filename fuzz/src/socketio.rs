@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use nuncio_socketio::server::{Config, Connection, Output, Refusal};
-use nuncio_socketio::{Decoder, Frame, Limits, Packet, Parser, Protocol};
+use nuncio_socketio::{Decoder, Frame, Limits, Packet, Parser, ParserRule, Protocol};
 
 /// One instant for all inputs, so that they do the same each time.
 static BEGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
@@ -29,16 +29,22 @@ pub fn msgpack(bytes: &[u8]) {
 
 /// One connection: the lines are messages; a line that begins with `t` is time, with `b` an attachment. What it sends is well-formed.
 pub fn connection(bytes: &[u8]) {
-    let Some((protocol, script)) = bytes.split_first() else {
+    let Some((choice, script)) = bytes.split_first() else {
         return;
     };
-    let protocol = if protocol % 2 == 0 {
+    let protocol = if choice % 2 == 0 {
         Protocol::V5
     } else {
         Protocol::V4
     };
     let mut now = *BEGIN;
-    let mut connection = Connection::new(now, Arc::new(Config::default()), protocol);
+    let mut config = Config::default();
+    config.parser = match choice / 2 % 3 {
+        0 => ParserRule::AsClient,
+        1 => ParserRule::Only(Parser::Default),
+        _ => ParserRule::Only(Parser::MessagePack),
+    };
+    let mut connection = Connection::new(now, Arc::new(config), protocol);
     for line in script.split(|&byte| byte == b'\n') {
         match line {
             [b't', rest @ ..] => {

@@ -57,7 +57,7 @@ pub enum DecodeError {
     /// A text while attachments are due.
     #[error("text where an attachment is due")]
     TextWhileWaiting,
-    /// A binary message that no packet announced, or text with the MessagePack parser.
+    /// A binary message that no packet announced, or a text with the MessagePack parser that is none of the few it has.
     #[error("unexpected message")]
     Unexpected,
     /// The attachments did not arrive within [`Limits::attachments_wait`].
@@ -101,7 +101,7 @@ impl Decoder {
         limits: &Limits,
     ) -> Result<Option<Packet>, DecodeError> {
         match parser {
-            Parser::MessagePack => return Err(DecodeError::Unexpected),
+            Parser::MessagePack => return msgpack::read_text(&text, limits).map(Some),
             Parser::Default if self.partial.is_some() => return Err(DecodeError::TextWhileWaiting),
             Parser::Default => {}
         }

@@ -7,6 +7,8 @@
 mod read;
 mod write;
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 
 use crate::decode::{self, DecodeError, ID_MAX};
@@ -55,23 +57,44 @@ pub(crate) fn read_packet(bytes: &Bytes, limits: &Limits) -> Result<Packet, Deco
         }
     }
     reader.end()?;
+    // Clients 2.x number events with binary data as the default parser does.
     let kind = kind
         .and_then(|kind| u8::try_from(kind).ok())
-        .filter(|kind| *kind <= 4);
+        .filter(|kind| *kind <= 6);
     let kind = kind.ok_or(DecodeError::Type)?;
     if id.is_some_and(|id| id > ID_MAX) {
         return Err(DecodeError::Id);
     }
-    let namespace = namespace.ok_or(DecodeError::Data)?;
-    let (len, max) = (namespace.len(), limits.namespace_bytes_max);
+    let namespace = checked_namespace(namespace.ok_or(DecodeError::Data)?, limits)?;
+    let body = decode::body(kind, id, data)?;
+    Ok(Packet { namespace, body })
+}
+
+/// The parser of clients 2.x (`socket.io-msgpack-parser` 2.x) writes CONNECT and DISCONNECT as JSON: `{"type":0,"nsp":"/chat"}`.
+pub(crate) fn read_text(text: &[u8], limits: &Limits) -> Result<Packet, DecodeError> {
+    #[derive(serde::Deserialize)]
+    struct Plain<'a> {
+        r#type: u8,
+        #[serde(borrow)]
+        nsp: Cow<'a, str>,
+    }
+    let packet: Plain<'_> = serde_json::from_slice(text).map_err(|_| DecodeError::Unexpected)?;
+    let namespace = checked_namespace(&packet.nsp, limits)?;
+    match packet.r#type {
+        0 | 1 => Ok(Packet {
+            namespace,
+            body: decode::body(packet.r#type, None, Payload::default())?,
+        }),
+        _ => Err(DecodeError::Unexpected),
+    }
+}
+
+fn checked_namespace(name: &str, limits: &Limits) -> Result<Namespace, DecodeError> {
+    let (len, max) = (name.len(), limits.namespace_bytes_max);
     if len > max {
         return Err(DecodeError::NamespaceTooLong { len, max });
     }
-    let body = decode::body(kind, id, data)?;
-    Ok(Packet {
-        namespace: Namespace::new(namespace),
-        body,
-    })
+    Ok(Namespace::new(name))
 }
 
 #[cfg(test)]
@@ -170,7 +193,7 @@ mod tests {
             ("", DecodeError::Json),
             ("c0", DecodeError::Json),
             ("80", DecodeError::Type),
-            ("82 a474797065 05 a36e7370 a12f", DecodeError::Type),
+            ("82 a474797065 07 a36e7370 a12f", DecodeError::Type),
             ("82 a474797065 02 a36e7370 a12f", DecodeError::Data),
             ("81 a474797065 01", DecodeError::Data),
             ("82 a474797065 01 a36e7370 a12f 00", DecodeError::Json),
@@ -193,6 +216,29 @@ mod tests {
         ] {
             assert_eq!(read(bytes).unwrap_err(), error, "{bytes}");
         }
+    }
+
+    #[test]
+    fn what_clients_2x_write_otherwise_is_read_too() {
+        // `socket.io-msgpack-parser` 2.2.1: JSON for CONNECT and DISCONNECT, type 5 for `["x", <01>]`.
+        let limits = Limits::default();
+        let connect = read_text(br#"{"type":0,"nsp":"/chat?token=1"}"#, &limits).unwrap();
+        assert_eq!(connect.namespace.as_str(), "/chat?token=1");
+        assert_eq!(connect.body, Body::Connect(Bytes::new()));
+        let disconnect = read_text(br#"{"type":1,"nsp":"/"}"#, &limits).unwrap();
+        assert_eq!(disconnect.body, Body::Disconnect);
+        let event = read("83 a474797065 05 a464617461 92 a178 c40101 a36e7370 a12f").unwrap();
+        assert!(matches!(event.body, Body::Event { id: None, .. }));
+
+        for text in ["", "0", "{}", r#"{"type":2,"nsp":"/","data":["x"]}"#] {
+            let refused = read_text(text.as_bytes(), &limits);
+            assert_eq!(refused, Err(DecodeError::Unexpected), "{text}");
+        }
+        let long = format!(r#"{{"type":0,"nsp":"/{}"}}"#, "x".repeat(5_000));
+        assert!(matches!(
+            read_text(long.as_bytes(), &limits),
+            Err(DecodeError::NamespaceTooLong { .. })
+        ));
     }
 
     #[test]
