@@ -114,11 +114,19 @@ pub fn node_test(file: &str) {
 /// # Panics
 /// As [`node_test`].
 pub fn node_test_in(folder: &str, file: &str) {
+    node_test_with(folder, file, "SERVER_BIN", program());
+}
+
+/// The same against another program, which the file knows by a variable.
+///
+/// # Panics
+/// As [`node_test`].
+pub fn node_test_with(folder: &str, file: &str, variable: &str, program: &Path) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let status = Command::new("node")
         .args(["--test", "--test-reporter=spec", file])
         .current_dir(folder)
-        .env("SERVER_BIN", program())
+        .env(variable, program)
         .stdin(Stdio::null())
         .status()
         .expect("node starts");

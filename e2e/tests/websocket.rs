@@ -108,7 +108,7 @@ async fn the_guides_echo_greets_answers_and_hears_the_close() {
         frame(raw::TEXT, "Server echo: something binary")
     );
     client.send(raw::CLOSE, b"\x0f\xa1bye").await;
-    assert_eq!(client.closed().await.0, 4001);
+    assert_eq!(client.closed().await, (4001, "bye".to_owned()));
     assert_eq!(
         client.frame().await,
         None,

@@ -102,7 +102,7 @@ fn typescript_server() -> Outcome {
 }
 
 fn judges() -> Outcome {
-    let line = "cargo test --locked --package nuncio-e2e --features judges --no-fail-fast --test guide_client --test browser --test socketio_official --test socketio_python --test socketio_java --test rust_socketio_client --test autobahn";
+    let line = "cargo test --locked --package nuncio-e2e --features judges --no-fail-fast --test guide_client --test node_websocket --test browser --test socketio_official --test socketio_python --test socketio_java --test rust_socketio_client --test autobahn";
     run(with_judges(&mut command(line)))
 }
 

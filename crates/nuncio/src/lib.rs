@@ -32,3 +32,8 @@ pub use nuncio_model::{Right, Rights};
 pub use server::{ServeError, Server};
 pub use tls::TlsError;
 pub use websocket::{Message, WebSocket};
+
+/// The programs of the guide for Rust, compiled with the other tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/rust.md")]
+struct Guide;

@@ -21,12 +21,17 @@ use crate::server::Server;
 /// The server as a [`tower_service::Service`]: WebSockets, Socket.IO and everything else it serves, at the paths it was given. Clones are the same server, which
 /// ends at once when the last is gone; [`drain`](Self::drain) ends it gracefully.
 ///
-/// ```ignore
-/// let nuncio = Server::builder().secret(&secret).build()?.into_service();
-/// let app = axum::Router::new().route("/", get(page)).fallback_service(nuncio.clone());
-/// let app = app.into_make_service_with_connect_info::<SocketAddr>();
-/// let shutdown = async move { signal::ctrl_c().await; nuncio.drain().await };
-/// axum::serve(listener, app).with_graceful_shutdown(shutdown).await?;
+/// ```no_run
+/// # async fn serve(listener: tokio::net::TcpListener) -> Result<(), Box<dyn std::error::Error>> {
+/// let nuncio = nuncio::Server::builder().build()?.into_service();
+/// let app = axum::Router::new().fallback_service(nuncio.clone());
+/// let app = app.into_make_service_with_connect_info::<std::net::SocketAddr>();
+/// let shutdown = async move {
+///     let _ = tokio::signal::ctrl_c().await;
+///     nuncio.drain().await;
+/// };
+/// Ok(axum::serve(listener, app).with_graceful_shutdown(shutdown).await?)
+/// # }
 /// ```
 ///
 /// A WebSocket is taken back from the HTTP server as a plain socket, where that is what it serves, and costs what it costs in a server that runs alone.

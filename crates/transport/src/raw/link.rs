@@ -238,7 +238,8 @@ impl<A: App, I: Io> Link<A, I> {
         cx: &Context<'_>,
         now: Instant,
     ) {
-        let by = match self.connection.close(code, "", Mask::None) {
+        // The reason goes back too, as `ws` does it: it is what the client's own close event then shows.
+        let by = match self.connection.close(code, &reason, Mask::None) {
             Some(frame) => {
                 self.outbox.finish(frame);
                 ClosedBy::Client
