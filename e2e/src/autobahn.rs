@@ -1,12 +1,15 @@
-//! The fuzzing client of the Autobahn test suite, run against the echo endpoint.
+//! The Autobahn test suite: its fuzzing client against the echo endpoint, and its fuzzing server for clients.
 
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::process::Command;
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
-use crate::program::Program;
+use crate::program::{Program, free_address};
 
 /// The settings that the suite needs: messages of 16 MiB, compression of every message.
 pub const SETTINGS: [&str; 5] = [
@@ -31,9 +34,6 @@ pub struct Report {
 /// # Panics
 /// When the suite does not run: `AUTOBAHN_HOME` must name its folder (`cargo xtask install`).
 pub fn run(cases: &[&str], excluded: &[&str]) -> Report {
-    let home =
-        std::env::var_os("AUTOBAHN_HOME").expect("AUTOBAHN_HOME names the folder of the suite");
-    let home = Path::new(&home);
     let program = Program::start(&SETTINGS);
     let folder = tempfile::tempdir().expect("a temporary folder");
     let specification = json!({
@@ -43,17 +43,92 @@ pub fn run(cases: &[&str], excluded: &[&str]) -> Report {
         "exclude-cases": excluded,
         "exclude-agent-cases": {},
     });
-    let file = folder.path().join("specification.json");
-    std::fs::write(&file, specification.to_string()).expect("a file in the temporary folder");
-    let suite = Command::new(home.join("py27"))
-        .arg(home.join("site27/bin/wstest"))
-        .args(["-m", "fuzzingclient", "-s"])
-        .arg(&file)
+    let suite = suite("fuzzingclient", &folder, &specification)
         .output()
         .expect("the suite starts");
     let index = std::fs::read_to_string(folder.path().join("index.json"));
     let index = index.unwrap_or_else(|error| panic!("no report ({error}): {suite:?}"));
     report(&serde_json::from_str(&index).expect("the report is JSON"))
+}
+
+/// The fuzzing server of the suite: a client asks it for cases and is judged. It is killed when it is dropped.
+pub struct FuzzingServer {
+    /// Where it listens.
+    pub address: SocketAddr,
+    folder: TempDir,
+    process: Child,
+}
+
+impl FuzzingServer {
+    /// Starts it with some cases, and waits until it listens.
+    ///
+    /// # Panics
+    /// When it does not: `AUTOBAHN_HOME` must name its folder (`cargo xtask install`).
+    pub fn start(cases: &[&str], excluded: &[&str]) -> Self {
+        let address = free_address();
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let specification = json!({
+            "url": format!("ws://{address}"),
+            "outdir": folder.path(),
+            "cases": cases,
+            "exclude-cases": excluded,
+            "exclude-agent-cases": {},
+        });
+        let mut process = suite("fuzzingserver", &folder, &specification)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("the suite starts");
+        let late = Instant::now() + START_MAX;
+        while TcpStream::connect(address).is_err() {
+            let ended = process.try_wait().expect("it was started here");
+            assert!(ended.is_none(), "the suite ended: {ended:?}");
+            assert!(Instant::now() < late, "not ready after {START_MAX:?}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Self {
+            address,
+            folder,
+            process,
+        }
+    }
+
+    /// How the cases ended, once the client named `nuncio` has asked for the reports.
+    ///
+    /// # Panics
+    /// When there is no report.
+    pub fn report(&self) -> Report {
+        let index = std::fs::read_to_string(self.folder.path().join("index.json"));
+        let index = index.expect("the client asked for the reports");
+        report(&serde_json::from_str(&index).expect("the report is JSON"))
+    }
+}
+
+impl Drop for FuzzingServer {
+    fn drop(&mut self) {
+        // An error means that it has ended already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// How long the suite may take to start.
+const START_MAX: Duration = Duration::from_secs(60);
+
+fn suite(mode: &str, folder: &TempDir, specification: &Value) -> Command {
+    let home =
+        std::env::var_os("AUTOBAHN_HOME").expect("AUTOBAHN_HOME names the folder of the suite");
+    let home = PathBuf::from(home);
+    let file: &Path = &folder.path().join("specification.json");
+    std::fs::write(file, specification.to_string()).expect("a file in the temporary folder");
+    let mut suite = Command::new(home.join("py27"));
+    suite
+        .arg(home.join("site27/bin/wstest"))
+        // No web server beside it.
+        .args(["-w", "0", "-m", mode, "-s"])
+        .arg(file)
+        .current_dir(folder.path());
+    suite
 }
 
 fn report(index: &Value) -> Report {

@@ -189,7 +189,7 @@ fn spawn(folder: &TempDir, settings: &[String]) -> Child {
         .expect("the server's program starts")
 }
 
-fn free_address() -> SocketAddr {
+pub(crate) fn free_address() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("it is bound")
 }

@@ -1,5 +1,5 @@
-//! The reference server of Socket.IO (`e2e/socketio/reference.mjs`) as a process of its own, which can be killed, stopped, and
-//! started again on the same port.
+//! Reference servers as processes of their own, which can be killed, stopped, and started again on the same port: that of
+//! Socket.IO (`e2e/socketio/reference.mjs`), and `ws` (`e2e/socketio/ws.mjs`).
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -13,19 +13,33 @@ use serde_json::Value;
 pub struct Reference {
     /// Where it listens, also after a restart.
     pub address: SocketAddr,
+    script: &'static str,
     options: String,
     process: Child,
 }
 
 impl Reference {
-    /// Starts it with options of `new Server(…)`, and waits until it listens.
+    /// Starts Socket.IO with options of `new Server(…)`, and waits until it listens.
     ///
     /// # Panics
     /// When it does not; its packages are installed by `cargo xtask install`.
     pub fn start(options: &Value) -> Self {
+        Self::run("reference.mjs", options)
+    }
+
+    /// Starts `ws` with options of `new WebSocketServer(…)`, and waits until it listens.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    pub fn websocket(options: &Value) -> Self {
+        Self::run("ws.mjs", options)
+    }
+
+    fn run(script: &'static str, options: &Value) -> Self {
         let options = options.to_string();
-        let (process, port) = spawn(0, &options);
+        let (process, port) = spawn(script, 0, &options);
         Self {
+            script,
             address: ([127, 0, 0, 1], port).into(),
             options,
             process,
@@ -49,7 +63,7 @@ impl Reference {
     /// # Panics
     /// As [`start`](Self::start).
     pub fn start_again(&mut self) {
-        (self.process, _) = spawn(self.address.port(), &self.options);
+        (self.process, _) = spawn(self.script, self.address.port(), &self.options);
     }
 
     /// Freezes it (SIGSTOP): its connections stay, and nothing is said on them. It can be killed, not woken.
@@ -73,10 +87,10 @@ impl Drop for Reference {
     }
 }
 
-fn spawn(port: u16, options: &str) -> (Child, u16) {
+fn spawn(script: &str, port: u16, options: &str) -> (Child, u16) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("socketio");
     let mut process = Command::new("node")
-        .args(["reference.mjs", &port.to_string(), options])
+        .args([script, &port.to_string(), options])
         .current_dir(folder)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

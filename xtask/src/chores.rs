@@ -102,12 +102,12 @@ fn typescript_server() -> Outcome {
 }
 
 fn judges() -> Outcome {
-    let line = "cargo test --locked --package nuncio-e2e --features judges --no-fail-fast --test guide_client --test node_websocket --test browser --test socketio_official --test socketio_python --test socketio_java --test rust_socketio_client --test autobahn";
+    let line = "cargo test --locked --package nuncio-e2e --features judges --no-fail-fast --test guide_client --test node_websocket --test browser --test socketio_official --test socketio_python --test socketio_java --test rust_socketio_client --test rust_websocket_client --test autobahn --test autobahn_client";
     run(with_judges(&mut command(line)))
 }
 
 fn long_tests() -> Outcome {
-    let line = "cargo test --locked --release --package nuncio-e2e --features long --test autobahn_long --test chaos_full --test hops_long --test socketio_rust --test socketio_upgrades -- --nocapture";
+    let line = "cargo test --locked --release --package nuncio-e2e --features long --test autobahn_long --test autobahn_client_long --test chaos_full --test hops_long --test socketio_rust --test socketio_upgrades -- --nocapture";
     run(with_judges(&mut command(line)))
 }
 

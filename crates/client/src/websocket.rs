@@ -13,7 +13,7 @@
 //!     match event {
 //!         Event::Message(message) => println!("{message:?}"),
 //!         Event::Close { code, reason, was_clean } => println!("closed: {code} {reason} {was_clean}"),
-//!         Event::Open { .. } | Event::Ping | Event::Error(_) => {}
+//!         Event::Open { .. } | Event::Piece(_) | Event::Ping | Event::Error(_) => {}
 //!     }
 //! }
 //! # Ok(())
@@ -24,6 +24,7 @@ mod config;
 mod driver;
 mod open;
 mod reconnecting;
+mod stream;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -38,6 +39,7 @@ pub use crate::dial::{Proxy, ProxyError, UrlError};
 pub use config::ClientConfig;
 pub use open::OpenError;
 pub use reconnecting::{ReconnectEvent, ReconnectEvents, ReconnectOptions, ReconnectingWebSocket};
+pub use stream::{MessageKind, Piece, StreamError};
 
 /// The sending end of one connection. Clones share it; when the last one is dropped, the connection closes with 1000.
 #[derive(Debug, Clone)]
@@ -122,6 +124,8 @@ pub enum Event {
     },
     /// A message.
     Message(Message),
+    /// A piece of a message, with [`ClientConfig::piece_bytes_min`].
+    Piece(Piece),
     /// The server pinged, and was answered: a sign of life.
     Ping,
     /// What went wrong; a [`Close`](Self::Close) with 1006 follows.

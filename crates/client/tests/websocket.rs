@@ -5,15 +5,21 @@
     reason = "a test stops where something is not as it should be"
 )]
 
+use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use nuncio_client::Jitter;
 use nuncio_client::websocket::{
-    ClientConfig, CloseError, DeflateConfig, Error, Event, Events, Message, ReadyState,
-    ReconnectEvent, ReconnectEvents, ReconnectOptions, ReconnectingWebSocket, WebSocket,
+    ClientConfig, CloseError, DeflateConfig, Error, Event, Events, Message, MessageKind,
+    ReadyState, ReconnectEvent, ReconnectEvents, ReconnectOptions, ReconnectingWebSocket,
+    StreamError, WebSocket,
 };
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Bytes, Message as Theirs};
@@ -200,7 +206,7 @@ async fn wss_trusts_the_root_it_is_given_and_no_other() {
 async fn a_lost_connection_is_connected_again_and_an_open_one_counts_anew() {
     let (listener, url) = listen().await;
     let options = ReconnectOptions {
-        reconnect_interval: std::time::Duration::from_millis(1),
+        reconnect_interval: Duration::from_millis(1),
         jitter: Jitter::None,
         ..ReconnectOptions::default()
     };
@@ -226,7 +232,7 @@ async fn it_gives_up_after_the_allowed_attempts() {
     let (listener, url) = listen().await;
     drop(listener);
     let options = ReconnectOptions {
-        reconnect_interval: std::time::Duration::from_millis(1),
+        reconnect_interval: Duration::from_millis(1),
         max_retries: 3,
         ..ReconnectOptions::default()
     };
@@ -312,4 +318,165 @@ fn certificate() -> (tokio_rustls::TlsAcceptor, Arc<rustls::ClientConfig>) {
         .with_root_certificates(roots)
         .with_no_client_auth();
     (Arc::new(server).into(), Arc::new(client))
+}
+
+#[tokio::test]
+async fn a_stream_is_sent_as_one_message_and_others_wait_for_its_end() {
+    let (listener, url) = listen().await;
+    let (socket, _events) = WebSocket::connect(ClientConfig::new(url));
+    let mut server = accept(&listener).await;
+    let (mut source, stream) = tokio::io::duplex(1024);
+    let sending = tokio::spawn({
+        let socket = socket.clone();
+        async move { socket.send_stream(MessageKind::Binary, stream).await }
+    });
+    source.write_all(&[1; 100_000]).await.unwrap();
+
+    socket.send("after it").await.unwrap();
+    source.write_all(&[2; 100_000]).await.unwrap();
+    drop(source);
+
+    let Theirs::Binary(bytes) = server.next().await.unwrap().unwrap() else {
+        panic!("not the stream");
+    };
+    assert_eq!(bytes, [vec![1; 100_000], vec![2; 100_000]].concat());
+    assert_eq!(
+        server.next().await.unwrap().unwrap(),
+        Theirs::text("after it")
+    );
+    assert_eq!(sending.await.unwrap().unwrap(), 200_000);
+}
+
+#[tokio::test]
+async fn a_stream_is_read_no_faster_than_the_server_takes_it() {
+    let (listener, url) = listen().await;
+    let (socket, _events) = WebSocket::connect(ClientConfig::new(url));
+    let server = accept(&listener).await;
+    // Nobody reads at the other end: what the network and the buffers do not hold is not read from the stream.
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = count.clone();
+    let endless = Source(move |buffer: &mut ReadBuf<'_>| {
+        let bytes = buffer.remaining();
+        counted.fetch_add(bytes, Ordering::Relaxed);
+        buffer.put_slice(&vec![7; bytes]);
+        Ok(())
+    });
+
+    let sent = tokio::time::timeout(
+        Duration::from_millis(300),
+        socket.send_stream(MessageKind::Binary, endless),
+    );
+
+    assert!(sent.await.is_err());
+    let read = count.load(Ordering::Relaxed);
+    assert!(read < 32 * 1024 * 1024, "{read} bytes");
+    drop(server);
+}
+
+#[tokio::test]
+async fn a_stream_that_breaks_ends_the_connection_for_its_message_cannot_be_taken_back() {
+    let (listener, url) = listen().await;
+    let (socket, mut events) = WebSocket::connect(ClientConfig::new(url));
+    let mut server = accept(&listener).await;
+    let mut is_begun = false;
+    let broken = Source(move |buffer: &mut ReadBuf<'_>| {
+        if std::mem::replace(&mut is_begun, true) {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        buffer.put_slice(b"begun");
+        Ok(())
+    });
+
+    let sent = socket.send_stream(MessageKind::Text, broken).await;
+
+    assert!(matches!(sent, Err(StreamError::Read(_))), "{sent:?}");
+    let Theirs::Close(Some(frame)) = server.next().await.unwrap().unwrap() else {
+        panic!("no close frame");
+    };
+    assert_eq!(u16::from(frame.code), 1011);
+    let _ = server.next().await;
+    assert!(matches!(events.next().await, Some(Event::Open { .. })));
+    assert_eq!(end(&mut events).await.0, 1011);
+}
+
+#[tokio::test]
+async fn a_large_message_is_received_in_pieces_while_it_arrives() {
+    let (listener, url) = listen().await;
+    let mut config = ClientConfig::new(url);
+    config.piece_bytes_min = Some(1000);
+    config.message_bytes_max = 3_000_000;
+    let (socket, mut events) = WebSocket::connect(config);
+    let mut server = accept(&listener).await;
+    let text = "ä€😀".repeat(200_000);
+    let serving = tokio::spawn({
+        let text = text.clone();
+        async move {
+            server.send(Theirs::text("small")).await.unwrap();
+            server.send(Theirs::text(text)).await.unwrap();
+            server.send(Theirs::binary(vec![1; 900])).await.unwrap();
+            server
+        }
+    });
+
+    assert!(matches!(events.next().await, Some(Event::Open { .. })));
+    assert_eq!(message(&mut events).await, "small".into());
+    let (mut pieces, mut joined) = (0, String::new());
+    loop {
+        let Some(Event::Piece(piece)) = events.next().await else {
+            panic!("not a piece");
+        };
+        assert_eq!(piece.kind, MessageKind::Text);
+        joined += std::str::from_utf8(&piece.bytes).unwrap();
+        pieces += 1;
+        if piece.is_last {
+            break;
+        }
+    }
+    assert!(joined == text && pieces > 1, "{pieces} pieces");
+    assert_eq!(message(&mut events).await, Bytes::from(vec![1; 900]).into());
+    drop((socket, serving.await.unwrap()));
+}
+
+#[tokio::test]
+async fn the_longest_message_is_a_bound_for_pieces_too() {
+    let (listener, url) = listen().await;
+    let mut config = ClientConfig::new(url);
+    config.piece_bytes_min = Some(1);
+    config.message_bytes_max = 100_000;
+    let (_socket, mut events) = WebSocket::connect(config);
+    let server = accept(&listener).await;
+    let mut tcp = server.into_inner();
+
+    // Three fragments of 40,000 bytes: a head of 4 bytes each, the last of which says FIN.
+    for head in [[0x02, 126], [0x00, 126], [0x80, 126]] {
+        let mut fragment = head.to_vec();
+        fragment.extend(40_000u16.to_be_bytes());
+        fragment.extend(vec![9; 40_000]);
+        // The client stops reading at the third.
+        let _ = tcp.write_all(&fragment).await;
+    }
+
+    let mut total = 0;
+    loop {
+        match events.next().await.unwrap() {
+            Event::Piece(piece) => total += piece.bytes.len(),
+            Event::Error(Error::Frame(_)) => break,
+            Event::Open { .. } => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(total <= 80_000, "{total}");
+}
+
+/// A stream by a function that fills a buffer.
+struct Source<F>(F);
+
+impl<F: FnMut(&mut ReadBuf<'_>) -> io::Result<()> + Unpin> AsyncRead for Source<F> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Poll::Ready((self.0)(buffer))
+    }
 }

@@ -75,6 +75,16 @@ impl Connection {
         outcome
     }
 
+    /// Takes what has arrived of a message whose end is still to come, once [`receive`](Self::receive) answered `None` and when it
+    /// is `len_min` bytes at least: for messages that are larger than what one wants to keep. The rest follows by further
+    /// calls, and the last of it as the [`Event`]. A text is cut between characters; a compressed message is never cut.
+    pub fn take_piece(&mut self, len_min: usize) -> Option<(MessageKind, Vec<u8>)> {
+        let unfinished = self.unfinished.as_mut()?;
+        let piece = unfinished.message.as_mut()?.take(len_min.max(1))?;
+        unfinished.taken += piece.1.len() as u64;
+        Some(piece)
+    }
+
     /// Encodes the close frame to send, at first call; `None` when one was sent before, for there is only one.
     ///
     /// To answer an [`Event::Close`] give its code and no reason (RFC 6455 §5.5.1). See [`encode_close`] for the arguments.
@@ -216,10 +226,9 @@ impl Connection {
         if header.compressed && self.deflate.is_none() {
             return Err(FrameError::ReservedBits { bits: 0b100 });
         }
-        let begun = self
-            .unfinished
-            .as_ref()
-            .and_then(|unfinished| unfinished.message.as_ref());
+        let unfinished = self.unfinished.as_ref();
+        let begun = unfinished.and_then(|unfinished| unfinished.message.as_ref());
+        let taken = unfinished.map_or(0, |unfinished| unfinished.taken);
         match (header.opcode, begun) {
             (Opcode::Close | Opcode::Ping | Opcode::Pong | Opcode::Continuation, _)
                 if header.compressed =>
@@ -231,7 +240,9 @@ impl Connection {
             (Opcode::Continuation, None) => Err(FrameError::ContinuationOutsideMessage),
             (Opcode::Text | Opcode::Binary, None) => self.check_len(header.len, header.compressed),
             (Opcode::Continuation, Some(message)) => self.check_len(
-                message.len().saturating_add(header.len),
+                taken
+                    .saturating_add(message.len())
+                    .saturating_add(header.len),
                 message.is_compressed(),
             ),
         }
@@ -280,6 +291,7 @@ impl Connection {
         if !fin {
             return Ok(None);
         }
+        unfinished.taken = 0;
         unfinished
             .message
             .take()

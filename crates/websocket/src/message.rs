@@ -55,6 +55,19 @@ impl PartialMessage {
         len as u64
     }
 
+    /// Takes what has arrived, when it is this long at least; a compressed message stays whole.
+    pub(crate) fn take(&mut self, len_min: usize) -> Option<(MessageKind, Vec<u8>)> {
+        match self {
+            Self::Text { text, .. } if text.len() >= len_min => {
+                Some((MessageKind::Text, std::mem::take(text).into_bytes()))
+            }
+            Self::Binary(bytes) if bytes.len() >= len_min => {
+                Some((MessageKind::Binary, std::mem::take(bytes)))
+            }
+            Self::Text { .. } | Self::Binary(_) | Self::Deflated { .. } => None,
+        }
+    }
+
     pub(crate) fn is_compressed(&self) -> bool {
         match self {
             Self::Text { .. } | Self::Binary(_) => false,

@@ -10,6 +10,8 @@ pub(crate) struct Unfinished {
     pub(crate) frame: Option<Frame>,
     pub(crate) control: Vec<u8>,
     pub(crate) message: Option<PartialMessage>,
+    /// Bytes of the message that were handed out before its end.
+    pub(crate) taken: u64,
 }
 
 impl Unfinished {

@@ -175,7 +175,11 @@ impl Task {
             Some(websocket::Event::Message(Message::Text(text))) => {
                 self.session.handle_message(&text, now);
             }
-            Some(websocket::Event::Message(Message::Binary(_)) | websocket::Event::Ping) => {
+            Some(
+                websocket::Event::Message(Message::Binary(_))
+                | websocket::Event::Piece(_)
+                | websocket::Event::Ping,
+            ) => {
                 self.session.handle_heard(now);
             }
             Some(websocket::Event::Error(error)) => self.refused = refusal(&error),

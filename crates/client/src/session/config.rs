@@ -44,7 +44,7 @@ impl Default for SessionConfig {
 /// How the server learns who the client is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Credential {
-    /// By a token in the first message, asked for with [`Action::AskToken`].
+    /// By a token in the first message, asked for with [`Action::AskToken`](super::Action::AskToken).
     Token,
     /// By the request itself: its URL, a header, a cookie.
     Request,

@@ -30,6 +30,9 @@ pub struct ClientConfig {
     pub close_timeout: Duration,
     /// The longest message accepted, in bytes after inflation; a longer one ends the connection with 1009. Default 16 MiB.
     pub message_bytes_max: u64,
+    /// From this size on a message is given out in pieces while it arrives ([`Event::Piece`](super::Event::Piece)), so that it may
+    /// be larger than the memory. Compressed messages stay whole. Default `None`: every message is whole.
+    pub piece_bytes_min: Option<usize>,
     /// Messages that may wait to be sent, and events that may wait to be read. Default 64 of each; beyond that `send` waits, and
     /// nothing more is read from the server.
     pub queue_max: usize,
@@ -48,6 +51,7 @@ impl ClientConfig {
             open_timeout: Duration::from_secs(10),
             close_timeout: Duration::from_secs(5),
             message_bytes_max: 16 * 1024 * 1024,
+            piece_bytes_min: None,
             queue_max: 64,
         }
     }

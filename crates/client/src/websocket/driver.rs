@@ -5,17 +5,18 @@ use std::future::pending;
 use std::io;
 use std::sync::Arc;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use nuncio_model::CloseCode;
 use nuncio_websocket::{
     CloseCode as WireCode, Compression, Connection, ConnectionConfig, Deflater, Event as Arrival,
-    FrameError, Inflater, Mask, MessageKind, Role, State, encode_into, encode_pong,
+    Fragments, FrameError, Inflater, Mask, MessageKind, Role, State, encode_into, encode_pong,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::mpsc::{self, error::SendError};
 use tokio::time::{Instant, sleep_until};
 
 use super::open::{OpenError, Opened, open};
+use super::stream::{Part, Piece};
 use super::{ClientConfig, Error, Event, Message, ReadyState, SharedState, random};
 use crate::dial::Stream;
 
@@ -23,7 +24,14 @@ use crate::dial::Stream;
 #[derive(Debug)]
 pub(super) enum Command {
     Send(Message),
-    Close { code: WireCode, reason: String },
+    Stream {
+        kind: MessageKind,
+        parts: mpsc::Receiver<Part>,
+    },
+    Close {
+        code: WireCode,
+        reason: String,
+    },
 }
 
 /// Connects, and drives the connection to its end. The last event is always a close.
@@ -41,9 +49,7 @@ pub(super) async fn run(
             let subprotocol = opened.agreement.subprotocol.clone();
             let mut task = Task::new(&config, opened, commands, events.clone(), &state);
             task.told.push_back(Event::Open { subprotocol });
-            for command in waiting {
-                task.handle_command(Some(command));
-            }
+            task.waiting = waiting;
             task.drive().await
         }
         Err(error) => End::error(error.into()),
@@ -68,7 +74,7 @@ async fn open_unless_closed(
         tokio::select! {
             opened = &mut opening => return opened,
             command = commands.recv(), if waiting.len() < config.queue_max.max(1) => match command {
-                Some(send @ Command::Send(_)) => waiting.push_back(send),
+                Some(send @ (Command::Send(_) | Command::Stream { .. })) => waiting.push_back(send),
                 Some(Command::Close { .. }) | None => return Err(OpenError::Closed),
             },
             () = events.closed() => return Err(OpenError::Closed),
@@ -87,6 +93,12 @@ struct Task<'a> {
     /// Something is written that the stream (TLS) may still hold back.
     flushes: bool,
     commands: mpsc::Receiver<Command>,
+    /// Commands from before the connection was open.
+    waiting: VecDeque<Command>,
+    /// The message that is sent in fragments, and where its parts come from.
+    streaming: Option<(Fragments, mpsc::Receiver<Part>)>,
+    /// Whether a message is being received in pieces.
+    is_in_pieces: bool,
     events: mpsc::Sender<Event>,
     told: VecDeque<Event>,
     /// What the server's close frame said.
@@ -120,6 +132,9 @@ impl<'a> Task<'a> {
             output: BytesMut::new(),
             flushes: false,
             commands,
+            waiting: VecDeque::new(),
+            streaming: None,
+            is_in_pieces: false,
             events,
             told: VecDeque::new(),
             closed: None,
@@ -152,7 +167,10 @@ impl<'a> Task<'a> {
                     Ok(_) => self.take_input(),
                     Err(error) => return self.end(Error::Io(error)),
                 },
-                command = self.commands.recv(), if sends => self.handle_command(command),
+                part = next_part(&mut self.streaming), if sends && self.streaming.is_some() => self.handle_part(part),
+                command = next_command(&mut self.waiting, &mut self.commands), if sends && self.streaming.is_none() => {
+                    self.handle_command(command);
+                }
             }
         }
         self.end(Error::CloseTimeout)
@@ -193,18 +211,51 @@ impl<'a> Task<'a> {
                 }
             }
         }
+        self.take_piece();
         input.clear();
         self.input = input;
     }
 
+    /// Gives out what is there of a message that is still to end.
+    fn take_piece(&mut self) {
+        let Some(len_min) = self.config.piece_bytes_min else {
+            return;
+        };
+        if let Some((kind, bytes)) = self.connection.take_piece(len_min) {
+            self.is_in_pieces = true;
+            self.told.push_back(Event::Piece(Piece {
+                kind,
+                bytes: bytes.into(),
+                is_last: false,
+            }));
+        }
+    }
+
+    /// A message, or the last piece of one.
+    fn handle_message(&mut self, kind: MessageKind, bytes: Bytes) {
+        let is_last = std::mem::take(&mut self.is_in_pieces);
+        self.told.push_back(if is_last {
+            Event::Piece(Piece {
+                kind,
+                bytes,
+                is_last,
+            })
+        } else {
+            Event::Message(Message::Binary(bytes))
+        });
+    }
+
     fn handle_arrival(&mut self, arrival: Arrival<'static>) {
         match arrival {
+            Arrival::Text(text) if self.is_in_pieces => {
+                let bytes = text.into_owned().into_bytes();
+                self.handle_message(MessageKind::Text, bytes.into());
+            }
             Arrival::Text(text) => self
                 .told
                 .push_back(Event::Message(text.into_owned().into())),
             Arrival::Binary(bytes) => {
-                let bytes = Message::Binary(bytes.into_owned().into());
-                self.told.push_back(Event::Message(bytes));
+                self.handle_message(MessageKind::Binary, bytes.into_owned().into());
             }
             Arrival::Ping(payload) => {
                 if self.connection.may_send() {
@@ -231,8 +282,28 @@ impl<'a> Task<'a> {
     fn handle_command(&mut self, command: Option<Command>) {
         match command {
             Some(Command::Send(message)) => self.send(&message),
+            Some(Command::Stream { kind, parts }) => {
+                self.streaming = Some((Fragments::new(kind), parts));
+            }
             Some(Command::Close { code, reason }) => self.close(Some(code), &reason),
             None => self.close(Some(WireCode::NORMAL), ""),
+        }
+    }
+
+    /// The next fragment. A message that was given up cannot be taken back: only the end of the connection ends it.
+    fn handle_part(&mut self, part: Option<Part>) {
+        let Some((mut fragments, parts)) = self.streaming.take() else {
+            return;
+        };
+        let mask = Mask::Key(random());
+        match part {
+            Some(Part::Bytes(bytes)) => {
+                self.output
+                    .extend_from_slice(&fragments.piece(&bytes, mask));
+                self.streaming = Some((fragments, parts));
+            }
+            Some(Part::End) => self.output.extend_from_slice(&fragments.last(&[], mask)),
+            None => self.close(WireCode::new(1011), "the message was given up"),
         }
     }
 
@@ -314,6 +385,23 @@ async fn write(
         *flushes = true;
     }
     Ok(())
+}
+
+async fn next_command(
+    waiting: &mut VecDeque<Command>,
+    commands: &mut mpsc::Receiver<Command>,
+) -> Option<Command> {
+    match waiting.pop_front() {
+        Some(command) => Some(command),
+        None => commands.recv().await,
+    }
+}
+
+async fn next_part(streaming: &mut Option<(Fragments, mpsc::Receiver<Part>)>) -> Option<Part> {
+    match streaming {
+        Some((_, parts)) => parts.recv().await,
+        None => pending().await,
+    }
 }
 
 async fn at(deadline: Option<Instant>) {

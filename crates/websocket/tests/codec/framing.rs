@@ -1,6 +1,6 @@
 //! RFC 6455 §5: masks, fragments, control frames, data frames.
 
-use nuncio_websocket::{ConnectionConfig, FrameError, Role};
+use nuncio_websocket::{ConnectionConfig, FrameError, MessageKind, Role};
 
 use crate::peer::{Peer, binary, events, ping, pong, refused, text};
 
@@ -295,4 +295,45 @@ fn limit(message_bytes_max: u64) -> ConnectionConfig {
         message_bytes_max,
         ..ConnectionConfig::default()
     }
+}
+
+/// §5.4: a fragment may be handed on before the message ends. A control frame does not disturb that, and a text is cut between
+/// characters.
+#[test]
+fn what_has_arrived_of_a_message_can_be_taken_before_its_end() {
+    let mut peer = Peer::client();
+    assert_eq!(peer.connection.take_piece(1), None);
+
+    assert_eq!(peer.receive(b"\x01\x05Gr\xc3\xbc\xc3"), events([]));
+    assert_eq!(
+        peer.connection.take_piece(5),
+        None,
+        "it is 4 bytes and half a character"
+    );
+    let piece = peer.connection.take_piece(4);
+    assert_eq!(piece, Some((MessageKind::Text, "Grü".into())));
+    assert_eq!(peer.connection.take_piece(1), None);
+
+    let rest = [b"\x00\x01\x9f" as &[u8], b"\x89\x00", b"\x80\x01e"].concat();
+    assert_eq!(peer.receive(&rest), events([ping(b""), text("ße")]));
+    assert_eq!(peer.connection.heap_bytes(), 0);
+}
+
+/// What was taken still counts for the longest message.
+#[test]
+fn a_message_that_is_taken_in_pieces_is_not_longer_than_the_limit() {
+    let config = ConnectionConfig {
+        message_bytes_max: 5,
+        ..ConnectionConfig::default()
+    };
+    let mut peer = Peer::new(Role::Client, config);
+    peer.receive(b"\x02\x03abc");
+    assert!(peer.connection.take_piece(1).is_some());
+
+    let received = peer.receive(b"\x00\x03def");
+
+    assert_eq!(
+        received.refused,
+        Some(FrameError::TooBig { len: 6, max: 5 })
+    );
 }
