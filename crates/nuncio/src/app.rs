@@ -10,8 +10,8 @@ use http::request::Parts;
 use http::{HeaderMap, Response, StatusCode, Uri, header};
 use nuncio_hub::{EncoderId, End, Notice, Role};
 use nuncio_model::{
-    CloseCode, ErrorCode, Head, Namespace, Now, Opening, Outcome, Refusal, Request, ResumeToken,
-    Secret, SocketId,
+    CloseCode, ErrorCode, Head, Namespace, Now, Outcome, Refusal, Request, ResumeToken, Secret,
+    SocketId,
 };
 use nuncio_transport::{
     Admission, AllowedOrigin, App, Body, Client, Closed, ClosedBy, Credentials, FeedAdmission,
@@ -21,6 +21,7 @@ use parking_lot::Mutex;
 
 use crate::auth::{Authenticator, CookieRule, RevocationFile, Token, find_token};
 use crate::config::{CheckedConfig, client_address};
+use crate::io::Io;
 use crate::metrics::{self, Present};
 use crate::origin::{Caller, redact};
 use crate::parking::{Parked, Parking};
@@ -38,6 +39,7 @@ pub(crate) struct Nuncio {
     /// Connections that nobody is behind yet, so that a shutdown reaches them too.
     pub(crate) anonymous: Mutex<HashMap<SocketId, Weak<Outbox>>>,
     pub(crate) assets: assets::Assets,
+    pub(crate) io: Io,
     /// The clients of the program's own WebSockets, by endpoint.
     pub(crate) raw: Mutex<Vec<raw::Clients>>,
     /// Who may use the server API; `None` where there is none.
@@ -86,7 +88,7 @@ impl App for Nuncio {
             .and_then(|()| self.token_of(uri, headers, self.caller(uri, headers)?))
             .map_err(|refused| Box::new(self.turn_away(refused, uri)))?;
         Ok(Visitor {
-            opening: Opening::token_only(token.map(|token| Secret::from(token.as_str()))),
+            opening: self.opening(token.as_ref(), uri, headers),
             address: self.address_of(headers, peer),
         })
     }
@@ -147,7 +149,9 @@ impl App for Nuncio {
         self.anonymous
             .lock()
             .insert(client.id, Arc::downgrade(&client.outbox));
-        let _ = opening;
+        if let Some(head) = opening {
+            self.io.note_head(client.id, head);
+        }
     }
 
     fn call(
@@ -164,6 +168,8 @@ impl App for Nuncio {
         self.metrics.connections.dec();
         self.metrics.closed(closed.code);
         log_close(&client, closed);
+        // Handlers hear of the end now, and once more when this is done.
+        let _leaving = self.io.leaving(&client, closed);
         let Client {
             id,
             socket,
@@ -314,6 +320,7 @@ impl Nuncio {
                         Refused(StatusCode::UNAUTHORIZED, error.client_message())
                     })?,
             ),
+            None if !self.authenticator.is_on() => Some(self.nobody()),
             None if config.auth.first_message || resume.is_some() => None,
             None => return Err(Refused(StatusCode::UNAUTHORIZED, "Missing token")),
         };
@@ -321,7 +328,7 @@ impl Nuncio {
             namespace,
             identity,
             resume,
-            opening: None,
+            opening: self.head(token.as_ref(), &request.uri, &request.headers),
             address: self.address_of(&request.headers, peer),
         })
     }

@@ -90,6 +90,11 @@ impl Authenticator {
         })
     }
 
+    /// Whether tokens are verified at all: a program may leave it to its handlers who comes in.
+    pub const fn is_on(&self) -> bool {
+        !self.keys.is_empty()
+    }
+
     /// Verifies a token at `now`, in seconds since the Unix epoch.
     ///
     /// # Errors

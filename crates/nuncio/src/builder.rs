@@ -11,6 +11,7 @@ use toml::Value;
 use crate::config::{
     CheckedConfig, Config, Keys, LimitsConfig, Problem, Problems, Secret, Setting,
 };
+use crate::io::Io;
 use crate::origin::OriginPattern;
 use crate::server::{ServeError, Server};
 
@@ -40,6 +41,7 @@ pub struct ServerBuilder {
     config: Config,
     native: Option<Endpoint>,
     socketio: Option<Endpoint>,
+    io: Option<Io>,
     problems: Vec<Problem>,
 }
 
@@ -71,6 +73,7 @@ impl From<Config> for ServerBuilder {
             config,
             native: None,
             socketio: None,
+            io: None,
             problems: Vec::new(),
         }
     }
@@ -130,6 +133,13 @@ impl ServerBuilder {
     /// Where Socket.IO clients connect: a path, or [`Endpoint::Off`]. Default `/socket.io/` where there is a secret.
     pub fn socketio(mut self, endpoint: impl Into<Endpoint>) -> Self {
         self.socketio = Some(endpoint.into());
+        self
+    }
+
+    /// Handlers for clients. With them the endpoints are there without a secret too: then no token is verified, everybody is let in under the name of its id,
+    /// and it is for the handlers' middleware to refuse.
+    pub fn io(mut self, io: &Io) -> Self {
+        self.io = Some(io.clone());
         self
     }
 
@@ -212,8 +222,9 @@ impl ServerBuilder {
     /// # Errors
     /// [`ServeError`] names what cannot be used, and the way out.
     pub fn build(self) -> Result<Server, ServeError> {
+        let io = self.io.clone().unwrap_or_default();
         let (config, native) = self.checked()?;
-        let mut server = Server::build(config)?;
+        let mut server = Server::build_with(config, io)?;
         if native == Endpoint::Off {
             server.endpoints.websocket = None;
         }
@@ -250,7 +261,8 @@ impl ServerBuilder {
             Ok(config) => config,
             Err(Problems(more)) => return Err(Problems([self.problems, more].concat())),
         };
-        let has_keys = config.keys != Keys::Secrets(Vec::new());
+        // Whoever has handlers may do without tokens.
+        let has_keys = config.keys != Keys::Secrets(Vec::new()) || self.io.is_some();
         let mut problems = self.problems;
         for (key, endpoint) in [("server.path", &native), ("socketio.path", &socketio)] {
             if let (Some(Endpoint::At(path)), false) = (endpoint, has_keys) {

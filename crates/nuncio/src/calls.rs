@@ -5,12 +5,13 @@ use std::sync::Arc;
 use nuncio_hub::{Memberships, Notice, Role, Submission};
 use nuncio_model::{
     Admitted, Command, ErrorCode, Identity, JoinRequest, Now, Outcome, PublishRequest, Refusal,
-    Reply, Request, ResumeToken, Right, RoomName, Secret, UserId, Vocabulary, quote,
+    Reply, Request, ResumeToken, Right, RoomName, Secret, UserId, quote,
 };
 use nuncio_transport::{App as _, Client, Socket, Standing, random};
 
 use crate::answer::now_or_later;
 use crate::app::{Nuncio, transport};
+use crate::io::{Arrival, Entering};
 use crate::recovery::mark_of;
 
 pub(crate) type Answered = Option<Result<Outcome, Refusal>>;
@@ -25,16 +26,36 @@ impl Nuncio {
     ) -> Answered {
         match request {
             Request::Authenticate(token) => match self.verify(&token, now) {
-                Ok(identity) => self.enter(client, call, identity, now),
+                Ok(identity) => self.welcome(client, call, Arrival::native(identity), now),
                 Err(refusal) => Some(Err(refusal)),
             },
             Request::Connect { auth, opening } => {
-                match self.identify(&auth, opening.token(), now) {
-                    Ok(identity) => self.enter_or_return(client, call, &auth, identity, now),
+                match self.identify(client, &auth, opening.token(), now) {
+                    Ok(identity) => {
+                        let (auth, head) = (Some(auth), opening.head().cloned());
+                        let arrival = Arrival {
+                            identity,
+                            auth,
+                            head,
+                        };
+                        self.welcome_back(client, call, arrival, now)
+                    }
                     Err(refusal) => Some(Err(refusal)),
                 }
             }
-            Request::Enter(identity) => self.enter(client, call, *identity, now),
+            Request::Enter(identity) => {
+                let identity = self.named(*identity, client.id);
+                self.welcome(client, call, Arrival::native(identity), now)
+            }
+            Request::Proceed => self.proceed(client, call, now),
+            Request::Answer {
+                ack,
+                data,
+                attachments,
+            } => {
+                self.take_answer(client, ack, (data, attachments));
+                Some(Ok(Outcome::Silent))
+            }
             Request::Resume { token, rooms } => self.resume(client, call, token, rooms, now),
             Request::Watch(watch) => self.watch(client, call, *watch, now),
             Request::Refresh(token) => Some(
@@ -42,7 +63,6 @@ impl Nuncio {
                     .and_then(|identity| self.renew(client, identity, now)),
             ),
             Request::Renew(identity) => Some(self.renew(client, *identity, now)),
-            Request::Proceed | Request::Answer { .. } => Some(Ok(Outcome::Silent)),
             Request::Command(command) => match client.socket.clone() {
                 Some(socket) => self.command(&socket, call, command, now),
                 None => Some(Err(Refusal::new(
@@ -62,12 +82,13 @@ impl Nuncio {
             })
     }
 
-    /// Lets a client in, and into the rooms that its token names.
+    /// Lets a client in, and into the rooms that its token names; with handlers, where its namespace has some.
     pub(crate) fn enter(
         self: &Arc<Self>,
         client: &mut Client,
         call: u32,
         identity: Identity,
+        entering: Option<Entering>,
         now: Now,
     ) -> Answered {
         let standing = standing_of(&identity);
@@ -75,6 +96,7 @@ impl Nuncio {
             Ok(socket) => socket,
             Err(refusal) => return Some(Err(refusal)),
         };
+        let vocabulary = Entering::vocabulary_of(entering.as_ref(), &socket);
         let resume = ResumeToken {
             socket: socket.id,
             secret: socket.secret,
@@ -91,7 +113,7 @@ impl Nuncio {
             })
             .collect();
         let recovery = self.recovery_of(client).map(Box::new);
-        now_or_later(&client.outbox, call, |answer| {
+        let answered = now_or_later(&client.outbox, call, |answer| {
             self.node.join(
                 &socket,
                 rooms,
@@ -104,11 +126,15 @@ impl Nuncio {
                         resume,
                         joined,
                         recovery,
-                        vocabulary: Vocabulary::BuiltIn,
+                        vocabulary,
                     }))));
                 },
             );
-        })
+        });
+        if let Some(entering) = entering {
+            entering.start();
+        }
+        answered
     }
 
     /// Gives a client its place in the hub.
@@ -119,7 +145,7 @@ impl Nuncio {
         standing: &Standing,
         role: Role,
     ) -> Result<Arc<Socket>, Refusal> {
-        standing.grants.check_namespace(&client.namespace)?;
+        self.check_namespace(&client.namespace, &standing.grants)?;
         let socket = socket_of(
             client,
             ResumeToken {
@@ -243,7 +269,15 @@ impl Nuncio {
                     limit,
                 )))
             }
-            Command::Call { event, .. } => {
+            Command::Call {
+                event,
+                data,
+                attachments,
+            } => {
+                let name = event.clone();
+                if let Some(answered) = self.handle_event(socket, call, name, data, attachments) {
+                    return answered;
+                }
                 let message = format!(
                     "event {} without a roomId: nothing on this server handles it",
                     quote(&event)

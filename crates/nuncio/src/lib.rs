@@ -10,6 +10,7 @@ mod calls;
 pub mod config;
 mod drain;
 mod handle;
+pub mod io;
 mod metrics;
 mod mount;
 pub mod origin;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use nuncio_hub::{Domain, DomainConfig, Restored, Role, TokenMark};
 use nuncio_model::{
-    Admitted, Epoch, Identity, Now, Offset, Outcome, Recovery, ResumeToken, Right, RoomName,
-    Secret, Vocabulary,
+    Admitted, Epoch, Now, Offset, Outcome, Recovery, ResumeToken, Right, RoomName, Secret,
+    Vocabulary,
 };
 use nuncio_transport::{Client, Form, Standing, clock};
 
@@ -13,6 +13,7 @@ use crate::answer::now_or_later;
 use crate::app::Nuncio;
 use crate::calls::{Answered, socket_of, standing_of};
 use crate::config::CheckedConfig;
+use crate::io::{Arrival, Entering, Return};
 
 /// What the clients of these namespaces recover, as configured; `None` where it is off.
 pub(crate) fn domain_config(config: &CheckedConfig) -> Option<DomainConfig> {
@@ -65,35 +66,39 @@ impl Nuncio {
     }
 
     /// Lets a client in that may have been here before: back into its session, or else as a new one.
-    pub(crate) fn enter_or_return(
+    pub(crate) fn welcome_back(
         self: &Arc<Self>,
         client: &mut Client,
         call: u32,
-        auth: &Secret,
-        identity: Identity,
+        arrival: Arrival,
         now: Now,
     ) -> Answered {
-        let ticket = self.recovery_of(client).and_then(|_| Ticket::of(auth));
+        let auth = arrival.auth.as_ref();
+        let ticket = self
+            .recovery_of(client)
+            .and_then(|_| auth.and_then(Ticket::of));
         match ticket {
-            Some(ticket) => self.enter_again(client, call, ticket, identity, now),
-            None => self.enter(client, call, identity, now),
+            Some(ticket) => self.enter_again(client, call, ticket, arrival, now),
+            None => self.welcome(client, call, arrival, now),
         }
     }
 
-    /// The session is claimed for the user that the token names now, with the grants that it gives now.
+    /// The session is claimed for the user that the token names now, with the grants that it gives now; without tokens, for whoever has the private id.
+    /// Middleware has looked at it before, and does not look again, as in the reference.
     fn enter_again(
         self: &Arc<Self>,
         client: &mut Client,
         call: u32,
         ticket: Ticket,
-        identity: Identity,
+        arrival: Arrival,
         now: Now,
     ) -> Answered {
+        let identity = self.named(arrival.identity.clone(), ticket.pid.socket);
         let revocations = self.authenticator.revocations();
         let stands = |token: &TokenMark| {
             !revocations.hit(&identity.user, token.issued_at, token.id.as_deref())
         };
-        if let Err(refusal) = identity.grants.check_namespace(&client.namespace) {
+        if let Err(refusal) = self.check_namespace(&client.namespace, &identity.grants) {
             return Some(Err(refusal));
         }
         let Ticket { pid, offset } = ticket;
@@ -103,18 +108,29 @@ impl Nuncio {
             .claim(&namespace, &identity.user, &pid, offset, stands, now);
         self.metrics.recovery(claimed.is_some());
         let Some(claimed) = claimed else {
-            return self.enter(client, call, identity, now);
+            return self.welcome(client, call, arrival, now);
         };
         let standing = standing_of(&identity);
         let socket = socket_of(client, pid, &identity.user, Role::Session);
         self.seat(client, &socket, &standing);
+        let arrival = Arrival {
+            identity: identity.clone(),
+            ..arrival
+        };
+        let entering = Entering::again(&self.io, client, arrival, now);
+        let vocabulary = Entering::vocabulary_of(entering.as_ref(), &socket);
+        let (back, returned) = Return::of(entering);
         let grants = identity.grants.clone();
-        let allows = move |room: &RoomName| grants.rights(room).has(Right::Join);
-        now_or_later(&client.outbox, call, |answer| {
+        // A program's handlers let a socket into rooms that its token does not name.
+        let allows = move |room: &RoomName| {
+            vocabulary == Vocabulary::Application || grants.rights(room).has(Right::Join)
+        };
+        let answered = now_or_later(&client.outbox, call, |answer| {
             let mark = mark_of(&standing);
             self.node
                 .recover(&socket, claimed, mark, allows, now, move |recovered| {
                     answer(recovered.map(|recovered| {
+                        back.with(recovered.data.clone());
                         Outcome::Admitted(Box::new(Admitted {
                             identity,
                             resume: pid,
@@ -123,11 +139,13 @@ impl Nuncio {
                                 data: recovered.data,
                                 missed: recovered.missed,
                             })),
-                            vocabulary: Vocabulary::BuiltIn,
+                            vocabulary,
                         }))
                     }));
                 });
-        })
+        });
+        returned.start();
+        answered
     }
 }
 

@@ -12,6 +12,7 @@ use nuncio_transport::{Client, Standing};
 use crate::answer::now_or_later;
 use crate::app::{Nuncio, TAKEOVER_TIMEOUT, transport};
 use crate::calls::Answered;
+use crate::io::{Arrival, DisconnectReason, Entering};
 use crate::parking::{Parked, Waiter};
 
 impl Nuncio {
@@ -116,6 +117,8 @@ impl Nuncio {
             )));
         }
         if let Some(fresh) = client.socket.take() {
+            let reason = DisconnectReason::ClientNamespaceDisconnect;
+            let _leaving = self.io.leave_for(&fresh.id, reason);
             self.node.disconnect(&fresh, End::Ended, now);
             self.metrics
                 .sessions
@@ -133,6 +136,9 @@ impl Nuncio {
             .resumes
             .get_or_create(&[("outcome", "resumed".to_owned())])
             .inc();
+        let arrival = Arrival::native(identity.clone());
+        let entering = Entering::again(&self.io, client, arrival, now);
+        let _ = Entering::vocabulary_of(entering.as_ref(), &socket);
         let resume = ResumeToken {
             socket: socket.id,
             secret: socket.secret,
@@ -144,7 +150,7 @@ impl Nuncio {
         });
         let requests: Vec<_> = requests.collect();
         let app = self.clone();
-        now_or_later(&client.outbox, call, |answer| {
+        let answered = now_or_later(&client.outbox, call, |answer| {
             self.node.join(
                 &socket,
                 requests,
@@ -165,7 +171,11 @@ impl Nuncio {
                     answer(Ok(Outcome::Resumed(Box::new(resumed))));
                 },
             );
-        })
+        });
+        if let Some(entering) = entering {
+            entering.start();
+        }
+        answered
     }
 }
 

@@ -52,6 +52,7 @@ impl Running {
         if let Some(store) = self.store.take() {
             let _ = tokio::task::spawn_blocking(move || store.close()).await;
         }
+        self.app.io.core.close();
         tracing::info!("Server closed");
         self.handle.stop();
     }

@@ -26,6 +26,7 @@ use crate::auth::{Authenticator, DemoSecretError, RevocationFile, RevocationFile
 use crate::builder::ServerBuilder;
 use crate::config::{CheckedConfig, Mode, Problems};
 use crate::handle::Handle;
+use crate::io::{Hub, Io};
 use crate::metrics::Metrics;
 use crate::parking::Parking;
 use crate::policies::policies;
@@ -130,6 +131,10 @@ impl Server {
     /// # Errors
     /// As [`bind`](Self::bind).
     pub fn build(config: CheckedConfig) -> Result<Self, ServeError> {
+        Self::build_with(config, Io::new())
+    }
+
+    pub(crate) fn build_with(config: CheckedConfig, io: Io) -> Result<Self, ServeError> {
         let authenticator = Arc::new(Authenticator::from_config(&config)?);
         let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
         let seed = u64::from_le_bytes(random::bytes());
@@ -163,6 +168,11 @@ impl Server {
         };
         let durable = store.clone().map(|store| store as Arc<dyn Broker>);
         let node = Arc::new(Node::new(rooms.clone(), memory, durable, seed));
+        io.attach(Hub {
+            node: node.clone(),
+            rooms_max: config.connection.rooms_max,
+            verifies: authenticator.is_on(),
+        });
         let settings = Settings {
             connection: config.connection.clone(),
             rate: config.rate.clone(),
@@ -212,6 +222,7 @@ impl Server {
             metrics,
             is_ready: AtomicBool::new(true),
             anonymous: parking_lot::Mutex::default(),
+            io,
             raw: parking_lot::Mutex::default(),
         });
         let timers = Arc::new(Timers::new(Instant::now()));
@@ -275,6 +286,11 @@ impl Server {
     pub fn api_address(&self) -> Option<SocketAddr> {
         let listener = self.listeners.as_ref()?.api.as_ref()?;
         listener.local_addr().ok()
+    }
+
+    /// Its namespaces: handlers for clients, and what is emitted to them.
+    pub fn io(&self) -> &Io {
+        &self.app.io
     }
 
     /// What stops it from elsewhere; may be cloned.
