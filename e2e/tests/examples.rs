@@ -147,6 +147,76 @@ async fn axum_chat_shows_to_all_what_one_says_and_ends_in_good_order() {
     assert!(example.ended_well());
 }
 
+#[tokio::test]
+async fn socketio_chat_joins_tells_sends_and_whispers_to_who_has_a_token() {
+    let example = Example::start("socketio_chat");
+    let tokens = Tokens::new(example::SECRET).unwrap();
+    let [ann, bob] = ["ann", "bob"].map(|user| tokens.mint(user, Duration::from_secs(60)));
+    let mut stranger = connect(&example, SOCKETIO).await;
+    packet(&mut stranger, "0{").await;
+    stranger.send(Message::text("40")).await.unwrap();
+    assert!(
+        packet(&mut stranger, "44")
+            .await
+            .contains("Authentication failed")
+    );
+
+    let mut ann = joined(&example, &ann).await;
+    let mut bob = joined(&example, &bob).await;
+    ann.send(Message::text(r#"42["room:join","lobby"]"#))
+        .await
+        .unwrap();
+    ann.send(Message::text(
+        r#"421["message:send",{"roomId":"lobby","content":"alone"}]"#,
+    ))
+    .await
+    .unwrap();
+    assert_eq!(packet(&mut ann, "431").await, r#"431[{"status":"ok"}]"#);
+    bob.send(Message::text(r#"42["room:join","lobby"]"#))
+        .await
+        .unwrap();
+    assert_eq!(
+        packet(&mut ann, r#"42["user:joined"#).await,
+        r#"42["user:joined",{"userId":"bob"}]"#
+    );
+    ann.send(Message::text(
+        r#"42["message:send",{"roomId":"lobby","content":"Hello"}]"#,
+    ))
+    .await
+    .unwrap();
+    let heard = packet(&mut bob, "42").await;
+    assert_eq!(
+        heard,
+        r#"42["message:new",{"content":"Hello","userId":"ann"}]"#
+    );
+    bob.send(Message::text(r#"42["typing:start","lobby"]"#))
+        .await
+        .unwrap();
+    assert!(packet(&mut ann, r#"42["user:typing"#).await.contains("bob"));
+}
+
+const SOCKETIO: &str = "/socket.io/?EIO=4&transport=websocket";
+
+/// A Socket.IO client in the main namespace.
+async fn joined(example: &Example, token: &str) -> Socket {
+    let mut socket = connect(example, SOCKETIO).await;
+    packet(&mut socket, "0{").await;
+    let connect = format!("40{}", json!({ "token": token }));
+    socket.send(Message::text(connect)).await.unwrap();
+    packet(&mut socket, "40").await;
+    socket
+}
+
+/// The next packet that begins like this; others are passed over.
+async fn packet(socket: &mut Socket, start: &str) -> String {
+    loop {
+        let text = next(socket).await.into_text().expect("text").to_string();
+        if text.starts_with(start) {
+            return text;
+        }
+    }
+}
+
 #[test]
 fn each_example_is_as_short_as_the_same_in_node() {
     // The lines of the guide's snippets that are code, with those that make them programs.
@@ -155,6 +225,7 @@ fn each_example_is_as_short_as_the_same_in_node() {
         ("ws_auth_query", 21),
         ("ws_auth_first_message", 24),
         ("axum_chat", 29),
+        ("socketio_chat", 51),
     ] {
         let lines = code_lines(name);
         assert!(lines <= node, "{name}: {lines} lines, {node} in Node");

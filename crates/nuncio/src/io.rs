@@ -2,18 +2,19 @@
 //!
 //! ```no_run
 //! use nuncio::Server;
-//! use nuncio::io::{Ack, Data, Io, Socket};
+//! use nuncio::io::{Ack, Data, Done, Io, Socket};
+//!
+//! async fn join(socket: Socket, Data(room): Data<String>, ack: Ack<usize>) -> Done {
+//!     socket.join(&room).await?;
+//!     socket.to(&room).emit("joined", socket.id())?;
+//!     ack.send(socket.rooms().len())
+//! }
 //!
 //! #[tokio::main(flavor = "current_thread")]
 //! async fn main() -> Result<(), nuncio::ServeError> {
 //!     let io = Io::new();
 //!     io.on_connect(async |socket: Socket| {
-//!         socket.on("join", async |socket: Socket, Data(room): Data<String>, ack: Ack<usize>| {
-//!             socket.join(&room).await?;
-//!             socket.to(&room).emit("joined", socket.id())?;
-//!             ack.send(socket.rooms().len())?;
-//!             Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
-//!         });
+//!         socket.on("join", join);
 //!     });
 //!     Server::builder().io(&io).listen("127.0.0.1:3000").run().await
 //! }
@@ -67,6 +68,9 @@ pub(crate) use connect::{Arrival, Entering, Return};
 pub(crate) use core::{Core, Hub};
 
 use core::Scope;
+
+/// What a handler returns that joins rooms, emits and acknowledges: each of these has a `?`.
+pub type Done = Result<(), EmitError>;
 
 /// The namespaces of a server, and all that Socket.IO's `io` does: it is also the main namespace, `/`. A handle, cheap to clone.
 ///

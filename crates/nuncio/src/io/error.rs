@@ -21,6 +21,9 @@ pub enum EmitError {
     /// That is no name for a room; see [`RoomName`](nuncio_model::RoomName).
     #[error("{0}")]
     Room(NameError),
+    /// A room was not joined: for handlers that join and emit.
+    #[error(transparent)]
+    Join(#[from] JoinError),
     /// The data cannot be written as JSON.
     #[error("what was to be emitted cannot be written as JSON: {0}")]
     Data(#[from] serde_json::Error),
