@@ -35,10 +35,18 @@ pub struct Report {
 /// When the suite does not run: `AUTOBAHN_HOME` must name its folder (`cargo xtask install`).
 pub fn run(cases: &[&str], excluded: &[&str]) -> Report {
     let program = Program::start(&SETTINGS);
+    run_at(&program.url("/ws/echo?plain"), cases, excluded)
+}
+
+/// The same against a server that echoes at this URL.
+///
+/// # Panics
+/// As [`run`].
+pub fn run_at(url: &str, cases: &[&str], excluded: &[&str]) -> Report {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let specification = json!({
         "outdir": folder.path(),
-        "servers": [{"agent": "nuncio", "url": program.url("/ws/echo?plain"), "options": {"version": 18}}],
+        "servers": [{"agent": "nuncio", "url": url, "options": {"version": 18}}],
         "cases": cases,
         "exclude-cases": excluded,
         "exclude-agent-cases": {},

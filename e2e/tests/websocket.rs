@@ -177,6 +177,48 @@ async fn what_is_sent_before_a_close_arrives_and_nothing_after_it() {
 }
 
 #[tokio::test]
+async fn what_came_before_a_close_or_a_fault_is_answered_first() {
+    let (server, _) =
+        Embedded::start(Server::builder(), |server| server.websocket("/ws", echo)).await;
+    let bad = [0xc1, 0x80, 7, 77, 177, 200];
+    for (end, code) in [
+        (raw::frame(raw::CLOSE, b"\x0f\xa0"), 4000),
+        (bad.to_vec(), 1002),
+    ] {
+        let mut client = Raw::connect(server.address, "/ws", &[]).await;
+        let mut bytes = raw::frame(raw::TEXT, b"one");
+        bytes.extend(raw::frame(raw::TEXT, b"two"));
+        bytes.extend(end);
+
+        tokio::io::AsyncWriteExt::write_all(&mut client.stream, &bytes)
+            .await
+            .unwrap();
+
+        assert_eq!(client.frame().await, frame(raw::TEXT, "one"));
+        assert_eq!(client.frame().await, frame(raw::TEXT, "two"));
+        assert_eq!(client.closed().await.0, code);
+    }
+}
+
+#[tokio::test]
+async fn a_handler_that_receives_nothing_does_not_put_the_end_off_for_ever() {
+    let (server, clients) = Embedded::start(Server::builder(), |server| {
+        server.websocket("/ws", |ws, _| async move {
+            std::future::pending::<()>().await;
+            drop(ws);
+        })
+    })
+    .await;
+    let mut client = Raw::connect(server.address, "/ws", &[]).await;
+
+    client.send(raw::TEXT, b"nobody takes it").await;
+    client.send(raw::CLOSE, b"\x0f\xa0").await;
+
+    assert_eq!(client.closed().await.0, 4000);
+    assert!(clients.is_empty());
+}
+
+#[tokio::test]
 async fn a_terminated_connection_is_gone_at_once_with_1006() {
     let (server, clients, mut seen) = watched(WebSocketOptions::new()).await;
     let mut client = Raw::connect(server.address, "/ws", &[]).await;

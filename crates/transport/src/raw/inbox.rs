@@ -11,6 +11,8 @@ pub(super) struct Inbox {
     events: VecDeque<Event>,
     bytes: usize,
     reader: Reader,
+    /// Whether the connection's task waits until everything is received.
+    is_awaited: bool,
 }
 
 #[derive(Debug, Default)]
@@ -44,6 +46,12 @@ impl Inbox {
         self.events.push_back(event);
     }
 
+    /// Whether everything is received; if not, the task is told when it is.
+    pub(super) fn await_empty(&mut self) -> bool {
+        self.is_awaited = !self.events.is_empty();
+        !self.is_awaited
+    }
+
     /// The next event; whether there is room again where there was none.
     pub(super) fn poll_next(&mut self, cx: &Context<'_>) -> Poll<(Option<Event>, Room)> {
         let was_full = self.is_full();
@@ -59,7 +67,8 @@ impl Inbox {
             Event::Closed(_) => Reader::Gone,
             Event::Message(_) | Event::Ping(_) | Event::Pong(_) => Reader::Busy,
         };
-        let room = if was_full && !self.is_full() {
+        let is_empty = self.is_awaited && self.events.is_empty();
+        let room = if is_empty || (was_full && !self.is_full()) {
             Room::Again
         } else {
             Room::AsBefore

@@ -40,6 +40,8 @@ pub(super) struct Link<A: App, I: Io> {
     pub(super) heartbeat: Option<Heartbeat>,
     pub(super) since: Instant,
     pub(super) phase: Phase,
+    /// How the client ended it, once everything before is received.
+    pub(super) ending: Option<Box<Ending>>,
     pub(super) told: Told,
     pub(super) armed: Option<Instant>,
     /// Input that waits until the handler has received what came before it.
@@ -50,9 +52,19 @@ pub(super) struct Link<A: App, I: Io> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
     Open,
+    /// The client has ended it, and the handler has yet to receive what came before: its answers go out before the close frame does.
+    Ending(Instant),
     Closing(Instant),
     Lingering(Instant),
     Done,
+}
+
+/// What a client ends a connection with.
+pub(super) enum Ending {
+    /// A close frame.
+    Close(Option<nuncio_websocket::CloseCode>, String),
+    /// Something against RFC 6455.
+    Fault(CloseCode, String),
 }
 
 /// Whether the end was told: once.
@@ -90,6 +102,7 @@ impl<A: App, I: Io> Link<A, I> {
         self.handle_notices(cx, now);
         self.handle_timeout(cx, now);
         self.read(cx, scratch, now);
+        self.handle_ending(cx, now);
         self.write(cx, now);
         self.client.wake_senders(&self.outbox);
         if self.phase == Phase::Done {
@@ -139,7 +152,33 @@ impl<A: App, I: Io> Link<A, I> {
             Phase::Closing(deadline) | Phase::Lingering(deadline) if deadline <= now => {
                 self.lose("no close frame came back".into(), ClosedBy::Server, cx, now);
             }
-            Phase::Closing(_) | Phase::Lingering(_) | Phase::Done => {}
+            Phase::Ending(_) | Phase::Closing(_) | Phase::Lingering(_) | Phase::Done => {}
+        }
+    }
+
+    /// Ends the connection as the client wants it, when its time has come.
+    fn handle_ending(&mut self, cx: &Context<'_>, now: Instant) {
+        if self.ending.is_none() {
+            return;
+        }
+        let is_late = !matches!(self.phase, Phase::Ending(deadline) if now < deadline);
+        if !is_late && !self.client.inbox().await_empty() {
+            return;
+        }
+        match self.ending.take().map(|ending| *ending) {
+            Some(Ending::Close(code, reason)) => self.handle_close(code, reason, cx, now),
+            Some(Ending::Fault(code, reason)) => {
+                self.close(code, &reason, CLOSE_TIMEOUT, now);
+                self.tell(code, reason.into(), ClosedBy::Server, cx, now);
+            }
+            None => {}
+        }
+    }
+
+    fn end(&mut self, ending: Ending, now: Instant) {
+        self.ending = Some(Box::new(ending));
+        if self.phase == Phase::Open {
+            self.phase = Phase::Ending(now + CLOSE_TIMEOUT);
         }
     }
 
@@ -163,7 +202,7 @@ impl<A: App, I: Io> Link<A, I> {
     fn read(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch, now: Instant) {
         let mut stash = std::mem::take(&mut self.stash);
         self.handle_bytes(&mut stash, &mut scratch.inflater, cx, now);
-        while self.phase != Phase::Done && !self.client.inbox().is_full() {
+        while self.phase != Phase::Done && self.ending.is_none() && !self.client.inbox().is_full() {
             match self.io.poll_read(&self.outbox, &mut scratch.buffer, cx) {
                 Poll::Ready(Ok(len)) if len > 0 => {
                     let bytes = &mut scratch.buffer[..len];
@@ -197,9 +236,7 @@ impl<A: App, I: Io> Link<A, I> {
                 Ok(None) => return,
                 Err(error) => {
                     let code = CloseCode(error.close_code().as_u16());
-                    let reason = error.to_string();
-                    self.close(code, &reason, CLOSE_TIMEOUT, now);
-                    self.tell(code, reason.into(), ClosedBy::Server, cx, now);
+                    self.end(Ending::Fault(code, error.to_string()), now);
                 }
             }
         }
@@ -224,8 +261,7 @@ impl<A: App, I: Io> Link<A, I> {
             }
             Arrived::Pong(payload) => Event::Pong(payload.into_owned().into()),
             Arrived::Close { code, reason } => {
-                let reason = reason.into_owned();
-                return self.handle_close(code, reason, cx, now);
+                return self.end(Ending::Close(code, reason.into_owned()), now);
             }
         };
         self.client.inbox().push(event, cx);
@@ -315,7 +351,9 @@ impl<A: App, I: Io> Link<A, I> {
 
     fn arm(&mut self, now: Instant) {
         let at = match self.phase {
-            Phase::Closing(deadline) | Phase::Lingering(deadline) => Some(deadline),
+            Phase::Ending(deadline) | Phase::Closing(deadline) | Phase::Lingering(deadline) => {
+                Some(deadline)
+            }
             Phase::Open => self.heartbeat.as_ref().map(Heartbeat::poll_timeout),
             Phase::Done => None,
         };
@@ -331,22 +369,32 @@ impl<A: App, I: Io> Future for Task<A, I> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.turn(cx);
+        if let Some(handling) = &mut self.handling
+            && poll_handling(handling, cx).is_ready()
+        {
+            self.handling = None;
+        }
+        if self.link.as_ref().is_some_and(|link| link.ending.is_some()) {
+            // The handler may have received what the end waited for.
+            self.turn(cx);
+        }
+        if self.link.is_none() && self.handling.is_none() {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    }
+}
+
+impl<A: App, I: Io> Task<A, I> {
+    fn turn(&mut self, cx: &mut Context<'_>) {
         if let Some(link) = &mut self.link
             && SCRATCH
                 .with_borrow_mut(|scratch| link.turn(cx, scratch))
                 .is_ready()
         {
             self.link = None;
-        }
-        if let Some(handling) = &mut self.handling
-            && poll_handling(handling, cx).is_ready()
-        {
-            self.handling = None;
-        }
-        if self.link.is_none() && self.handling.is_none() {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
         }
     }
 }

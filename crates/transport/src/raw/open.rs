@@ -210,6 +210,7 @@ impl<A: App> Opening<A> {
             connection,
             since,
             phase: Phase::Open,
+            ending: None,
             told: Told::NotYet,
             armed: None,
             stash: early.to_vec(),
