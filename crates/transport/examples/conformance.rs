@@ -3,6 +3,9 @@
 //! `cargo run -p nuncio-transport --example conformance -- 127.0.0.1:3000`, then run the suites of <https://github.com/socketio/socket.io>,
 //! `docs/engine.io-protocol/v4-test-suite` and `docs/socket.io-protocol/v5-test-suite`. With `eio3` behind the address it also lets in clients of
 //! Engine.IO 3, as `docs/engine.io-protocol/v3-test-suite` wants it and the one for v4 does not.
+//!
+//! The suite for v3 needs the `createWebSocket` and `waitFor` of the one for v4: its own listen for a message only after the handshake, and lose what came with
+//! it. All three count on requests arriving in the order in which they were sent, within a few milliseconds: on a busy machine they fail with any server.
 
 use std::error::Error;
 use std::net::IpAddr;
