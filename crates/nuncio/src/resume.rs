@@ -126,6 +126,7 @@ impl Nuncio {
                 .dec();
         }
         self.anonymous.lock().remove(&client.id);
+        let head = self.io.take_head(&client.id);
         client.id = token.socket;
         client.namespace = namespace;
         let socket = match self.connect(client, &identity.user, &standing, Role::Session) {
@@ -136,7 +137,10 @@ impl Nuncio {
             .resumes
             .get_or_create(&[("outcome", "resumed".to_owned())])
             .inc();
-        let arrival = Arrival::native(identity.clone());
+        let arrival = Arrival {
+            head,
+            ..Arrival::native(identity.clone())
+        };
         let entering = Entering::again(&self.io, client, arrival, now);
         let _ = Entering::vocabulary_of(entering.as_ref(), &socket);
         let resume = ResumeToken {

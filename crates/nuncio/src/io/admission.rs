@@ -106,6 +106,13 @@ impl Io {
     pub(crate) fn note_head(&self, client: SocketId, head: Arc<Head>) {
         self.core.heads.lock().insert(client, head);
     }
+
+    /// Gives it up, once it is known who the client is.
+    pub(crate) fn take_head(&self, client: &SocketId) -> Option<Arc<Head>> {
+        self.core
+            .is_used()
+            .then(|| self.core.heads.lock().remove(client))?
+    }
 }
 
 fn secret(token: &Token) -> Secret {

@@ -46,6 +46,7 @@ impl Nuncio {
         now: Now,
     ) -> Answered {
         let Some(handlers) = self.io.core.handlers_of(&client.namespace) else {
+            self.io.take_head(&client.id);
             return self.enter(client, call, arrival.identity, None, now);
         };
         let identity = arrival.identity.clone();
@@ -228,7 +229,7 @@ impl Io {
             auth,
             head,
         } = arrival;
-        let kept = self.core.heads.lock().remove(&client.id);
+        let kept = self.take_head(&client.id);
         let user = identity.user.clone();
         let handshake = Handshake {
             auth,
