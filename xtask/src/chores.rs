@@ -47,7 +47,10 @@ pub(crate) fn long() -> Vec<Step> {
             "release build",
             "cargo build --release --locked --package nuncio-cli",
         ),
-        Step::new("Autobahn 12 and 13, the full chaos run", long_tests),
+        Step::new(
+            "Autobahn 12 and 13, the full chaos run, the API by its document",
+            long_tests,
+        ),
     ]);
     steps.extend(fuzz::steps(Duration::from_secs(600)));
     steps.extend(bench());
@@ -107,7 +110,7 @@ fn judges() -> Outcome {
 }
 
 fn long_tests() -> Outcome {
-    let line = "cargo test --locked --release --package nuncio-e2e --features long --test autobahn_long --test autobahn_client_long --test chaos_full --test hops_long --test socketio_rust --test socketio_upgrades -- --nocapture";
+    let line = "cargo test --locked --release --package nuncio-e2e --features long --test autobahn_long --test autobahn_client_long --test chaos_full --test api_schemathesis --test hops_long --test socketio_rust --test socketio_upgrades -- --nocapture";
     run(with_judges(&mut command(line)))
 }
 

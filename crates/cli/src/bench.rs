@@ -8,7 +8,9 @@ use clap::{Args, Subcommand};
 
 use report::Format;
 
+mod api;
 mod arrival;
+mod backend;
 mod call;
 mod durable;
 mod fanout;
@@ -40,6 +42,8 @@ enum Measurement {
     Fanout(fanout::FanoutArgs),
     /// Durable messages acknowledged a second, and how long a publisher waits at half that rate.
     Durable(durable::DurableArgs),
+    /// How long clients wait while a backend publishes in batches, beside how long without it.
+    Api(api::ApiArgs),
 }
 
 /// Runs one measurement and prints its result.
@@ -57,5 +61,6 @@ pub(crate) fn run(args: BenchArgs) -> Result<()> {
         Measurement::Idle(args) => idle::run(&args, format),
         Measurement::Fanout(args) => fanout::run(&args, format),
         Measurement::Durable(args) => durable::run(&args, format),
+        Measurement::Api(args) => api::run(&args, format),
     }
 }

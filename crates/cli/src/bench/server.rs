@@ -11,6 +11,7 @@ use clap::Args;
 use rustix::process::Pid;
 use tempfile::TempDir;
 
+use super::backend::KEY;
 use super::process::on_core;
 
 /// Which server is measured.
@@ -223,7 +224,7 @@ impl Server {
 
 /// The settings of a measured server: the demo, which gives tokens to whoever asks, and no limit that a load would meet. Its
 /// data is in the folder where it runs.
-fn settings(listen: SocketAddr, history: History) -> [(&'static str, String); 5] {
+fn settings(listen: SocketAddr, history: History) -> [(&'static str, String); 6] {
     let store = match history {
         History::Memory => "false",
         History::Durable => "true",
@@ -234,6 +235,10 @@ fn settings(listen: SocketAddr, history: History) -> [(&'static str, String); 5]
         ("NUNCIO_LIMITS_RATE_PER_SECOND", "0".to_owned()),
         ("NUNCIO_LIMITS_SESSIONS_PER_USER", "1000000".to_owned()),
         ("NUNCIO_LOG_LEVEL", "warn".to_owned()),
+        (
+            "NUNCIO_API_KEYS",
+            format!(r#"[{{ name = "bench", key = "{KEY}", scopes = ["publish"] }}]"#),
+        ),
     ]
 }
 

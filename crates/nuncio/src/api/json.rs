@@ -14,6 +14,10 @@ pub(super) fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
 /// Reads one command, by the rules that hold for messages of clients.
 pub(super) fn parse_command<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
     nuncio_protocol::check_json(text)?;
+    // Serde would also take an array of the fields' values.
+    if !text.trim_start().starts_with('{') {
+        return Err(Failure::invalid("a command must be an object"));
+    }
     parse(text)
 }
 

@@ -7,7 +7,7 @@ use http::{HeaderMap, Method, Response, header};
 use nuncio_model::Json;
 use nuncio_transport::{Body, text};
 use schemars::generate::SchemaSettings;
-use schemars::transform::RecursiveTransform;
+use schemars::transform::{RecursiveTransform, Transform as _};
 use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
@@ -166,10 +166,19 @@ fn parameters(route: &Route, form: &Schema) -> Value {
             "in": if is_path { "path" } else { "query" },
             "required": required.contains(&name.as_str()),
             "description": description,
-            "schema": without_null(schema),
+            "schema": without_null(bounded(schema)),
         })
     });
     parameters.collect()
+}
+
+/// The bounds of numbers, which the forms behind references get only once the document is done.
+fn bounded(schema: Value) -> Value {
+    let Ok(mut schema) = Schema::try_from(schema) else {
+        return Value::Null;
+    };
+    RecursiveTransform(bound_numbers).transform(&mut schema);
+    schema.into()
 }
 
 /// A parameter is left out instead of being null.
@@ -301,6 +310,14 @@ mod tests {
         assert_eq!(route.parameter("before"), Some(Kind::Number));
         assert_eq!(route.parameter("roomId"), Some(Kind::Text));
         assert_eq!(route.parameter("befor"), None);
+        let document = document();
+        let parameters = &document["paths"]["/api/v1/history"]["get"]["parameters"];
+        let limit = parameters
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|one| one["name"] == "limit");
+        assert_eq!(limit.unwrap()["schema"]["maximum"], u32::MAX);
         assert_eq!(Kind::Number.value("12"), 12);
         assert_eq!(Kind::Number.value("x"), "x");
         assert_eq!(Kind::Text.value("12"), "12");

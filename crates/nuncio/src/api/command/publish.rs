@@ -17,8 +17,10 @@ use crate::api::value::{
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 #[schemars(rename = "PublishRequest", extend(
-    "oneOf" = [{ "required": ["content"] }, { "required": ["event"], "properties": { "event": { "type": "string" } } }],
-    "dependentRequired" = { "data": ["event"] },
+    "oneOf" = [
+        { "required": ["content"], "properties": { "event": { "type": "null" }, "data": false } },
+        { "required": ["event"], "properties": { "event": { "type": "string" }, "content": false } }
+    ],
     "examples" = [{ "roomId": "lobby", "content": "Hello" }, { "roomId": "board", "event": "draw", "data": { "x": 1 } }]
 ))]
 pub(in crate::api) struct Publish {
@@ -48,8 +50,10 @@ pub(in crate::api) struct Publish {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 #[schemars(rename = "BroadcastRequest", extend(
-    "oneOf" = [{ "required": ["content"] }, { "required": ["event"], "properties": { "event": { "type": "string" } } }],
-    "dependentRequired" = { "data": ["event"] },
+    "oneOf" = [
+        { "required": ["content"], "properties": { "event": { "type": "null" }, "data": false } },
+        { "required": ["event"], "properties": { "event": { "type": "string" }, "content": false } }
+    ],
     "examples" = [{ "roomIds": ["lobby", "staff"], "content": "Closing in ten minutes" }]
 ))]
 pub(in crate::api) struct Broadcast {

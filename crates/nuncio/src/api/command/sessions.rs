@@ -205,7 +205,12 @@ pub(in crate::api) struct Disconnect {
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "only described")]
 #[schemars(inline, extend(
-    "anyOf" = [{ "minimum": 4100, "maximum": 4999 }, { "enum": [1000, 1001, 1008, 1011, 1012, 1013] }]
+    "anyOf" = [
+        { "minimum": 4100, "maximum": 4999 },
+        { "minimum": 1000, "maximum": 1001 },
+        { "minimum": 1008, "maximum": 1008 },
+        { "minimum": 1011, "maximum": 1013 }
+    ]
 ))]
 struct Ending(u16);
 

@@ -60,7 +60,7 @@ function reader(root) {
   return { resolve, named, kind, fields };
 }
 
-function table(read, rows) {
+function table(read, rows, headings = ["field", "what it is", "what it means"]) {
   const body = rows.map(([name, schema, required]) =>
     node(
       "tr",
@@ -70,7 +70,7 @@ function table(read, rows) {
       node("td", {}, ...inline(schema.description ?? read.resolve(schema).description ?? "")),
     ),
   );
-  const head = node("tr", {}, node("th", {}, "field"), node("th", {}, "what it is"), node("th", {}, "what it means"));
+  const head = node("tr", {}, ...headings.map((heading) => node("th", {}, heading)));
   return node("table", {}, node("thead", {}, head), node("tbody", {}, ...body));
 }
 
@@ -133,7 +133,7 @@ function errors(read, root) {
   const status = (code) =>
     Object.entries(root.components.responses).find(([, { description }]) => description.includes(`\`${code}\``))?.[0] ?? "405";
   const rows = forms.flatMap((one) => (one.enum ?? [one.const]).map((code) => [code, { const: Number(status(code)), description: one.description }, false]));
-  return node("section", { id: "errors" }, node("h2", {}, "Errors"), ...prose("Every refusal is `{\"error\":{\"code\",\"message\"}}`. Branch on `code`; `message` names what is wrong."), table(read, rows));
+  return node("section", { id: "errors" }, node("h2", {}, "Errors"), ...prose("Every refusal is `{\"error\":{\"code\",\"message\"}}`. Branch on `code`; `message` names what is wrong."), table(read, rows, ["code", "status", "cause"]));
 }
 
 function render(root) {
