@@ -129,13 +129,6 @@ fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
         operation["requestBody"] =
             json!({ "required": true, "content": { "application/json": { "schema": request } } });
     }
-    if matches!(route.name, "publish" | "broadcast") {
-        operation["parameters"] = json!([{
-            "name": "Idempotency-Key", "in": "header", "required": false,
-            "description": "The same as `idempotencyKey`.",
-            "schema": { "type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[!-~]+$" },
-        }]);
-    }
     operation
 }
 
