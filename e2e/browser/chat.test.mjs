@@ -88,19 +88,22 @@ test("two tabs chat: each message in both, a tick once it is stored, who types a
 });
 
 test("tabs on different carriers chat with each other, also after a restart of the server", async () => {
-  const carriers = { ann: "websocket", bob: "socketio" };
+  const carriers = { ann: "websocket", bob: "socketio", carl: "sse", dora: "poll" };
   const pages = [];
   for (const [name, carrier] of Object.entries(carriers)) pages.push(await signIn(name, { carrier }));
   const [ann, bob] = pages;
   for (const page of pages) await join(page, "garden");
-  await member(ann, "bob").waitFor();
+  for (const page of pages) await member(page, "dora").waitFor();
   await bob.getByTestId("message-input").pressSequentially("hel");
   await ann.getByTestId("typing").filter({ hasText: "bob is typing" }).waitFor();
-  await say(bob, "hello ann");
-  await ticked(bob, "hello ann");
-  await message(ann, "hello ann").waitFor();
-  await say(ann, "hello bob");
-  await message(bob, "hello bob").waitFor();
+  const said = [];
+  const all = async (page, text) => {
+    await say(page, text);
+    await ticked(page, text);
+    said.push(text);
+    await Promise.all(pages.map((each) => message(each, text).waitFor()));
+  };
+  for (const [index, name] of Object.keys(carriers).entries()) await all(pages[index], `hello from ${name}`);
   await picture(bob, "socketio");
 
   await nuncio.kill();
@@ -109,9 +112,11 @@ test("tabs on different carriers chat with each other, also after a restart of t
   await nuncio.startAgain();
   await Promise.all(pages.map((page) => state(page, "ready")));
   await ticked(bob, "written without a server");
-  await message(ann, "written without a server").waitFor();
+  said.push("written without a server");
+  await Promise.all(pages.map((page) => message(page, said.at(-1)).waitFor()));
+  for (const [index, name] of Object.keys(carriers).entries()) await all(pages[index], `still here: ${name}`);
 
-  for (const page of pages) assert.deepEqual(await texts(page), ["hello ann", "hello bob", "written without a server"]);
+  for (const page of pages) assert.deepEqual(await texts(page), said);
   await nothingWrong(...pages);
 });
 

@@ -1,11 +1,17 @@
+import { http } from "../src/http.js";
 import { type Dial, webSocket } from "../src/index.js";
 import { byId } from "./dom.js";
 import { socketIo } from "./socketio.js";
 
 /** What carries the messages of a tab. */
-type Carrier = "websocket" | "socketio";
+type Carrier = "websocket" | "sse" | "poll" | "socketio";
 
-const DIALS: Record<Carrier, () => Dial> = { websocket: webSocket, socketio: () => socketIo };
+const DIALS: Record<Carrier, () => Dial> = {
+  websocket: webSocket,
+  sse: () => http("sse"),
+  poll: () => http("poll"),
+  socketio: () => socketIo,
+};
 
 const KEY = "nuncio:carrier";
 
