@@ -545,6 +545,58 @@ async fn what_was_emitted_before_close_reaches_nuncio() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn with_nuncio_a_cut_connection_is_recovered_with_what_was_missed() {
+    let settings = ["limits.rate_per_second=0", "socketio.recovery=2m"];
+    let server = block_in_place(|| Program::start(&settings));
+    let token = token(&server).await;
+    let config = |url: &str, transports| config_of(url, transports).auth(json!({"token": token}));
+    for transports in ALL {
+        let cable = Cable::to(server.address).await;
+        let (_client, socket, mut events) =
+            connected(config(&format!("http://{}", cable.address), transports)).await;
+        let (_other_client, other, _other_events) =
+            connected(config(&server.page(), WEBSOCKET)).await;
+        ask(&socket, "room:join", "lobby").await;
+        ask(&other, "room:join", "lobby").await;
+        let say = |content: &'static str| {
+            ask(
+                &other,
+                "message:send",
+                json!({"roomId": "lobby", "content": content}),
+            )
+        };
+        say("before").await;
+        assert_eq!(content(&mut events).await, "before");
+        let id = socket.status().id;
+
+        while cable.cut(0) {
+            tokio::task::yield_now().await;
+        }
+        say("missed").await;
+        let cut = next(&mut events).await;
+
+        // What came before the cut was seen may have arrived on the old connection.
+        let mut heard = Vec::new();
+        if let Event::Message { args, .. } = &cut {
+            heard.push(args.value::<Value>(0).unwrap()["content"].clone());
+        }
+        assert!(until_connected(&mut events).await, "recovered");
+        assert_eq!(socket.status().id, id);
+        say("after").await;
+        while heard.last() != Some(&json!("after")) {
+            heard.push(content(&mut events).await);
+        }
+        assert_eq!(heard, ["missed", "after"]);
+    }
+}
+
+/// Of the next message.
+async fn content(events: &mut Events) -> Value {
+    let (message, _) = message(events, "message:new").await;
+    message.value::<Value>(0).unwrap()["content"].take()
+}
+
 async fn token(server: &Program) -> String {
     let answer = http::ask(
         server.address,
