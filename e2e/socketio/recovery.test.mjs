@@ -146,7 +146,9 @@ for (const store of [true, false]) {
           // It is a member still, with what members may do.
           await ask(ann.socket, "message:send", { roomId: room, content: 6 });
           await until(() => ann.heard.some(([content]) => content === 6));
-          const others = bob.messages.filter(({ type }) => type === "chat:message");
+          const isChat = ({ type }) => type === "chat:message";
+          await until(() => bob.messages.filter(isChat).length === 6);
+          const others = bob.messages.filter(isChat);
           assert.deepEqual(others.map(({ content }) => content), [1, 2, 3, 4, 5, 6]);
           const missed = ann.heard.find(([first]) => first === "a");
           assert.deepEqual(missed.slice(0, -1), ["a", "text"], "an event has its arguments before the offset");
@@ -164,6 +166,42 @@ for (const store of [true, false]) {
           await until(() => ann.heard.length === 1);
           assert.equal(ann.heard[0][0], "first");
         });
+      });
+    }
+
+    for (const end of ["kill", "stop"]) {
+      test(`after a ${end} and a start ${store ? "everything goes on" : "everybody is new"}`, async () => {
+        const room = `a ${end}`;
+        const [ann, quiet] = [await client(nuncio, "ann", ["websocket"]), await client(nuncio, "ann", ["polling"])];
+        const bob = await native(nuncio, "bob");
+        for (const { socket } of [ann, quiet]) await ask(socket, "room:join", room);
+        await bob.say(room, 1);
+        await until(() => ann.heard.length === 1 && quiet.heard.length === 1);
+        const ids = [ann.socket.id, quiet.socket.id];
+        quiet.cable.cut();
+        await next(quiet.socket, "disconnect");
+        await bob.say(room, 2);
+        await until(() => ann.heard.length === 2);
+
+        const back = next(quiet.socket, "connect");
+        await away(ann, async () => {
+          await nuncio[end]();
+          await nuncio.startAgain();
+          const again = await native(nuncio, "bob");
+          await again.say(room, 3);
+        });
+        quiet.cable.mend();
+        await back;
+
+        assert.deepEqual([ann.socket.recovered, quiet.socket.recovered], [store, store]);
+        if (!store) return;
+        assert.deepEqual([ann.socket.id, quiet.socket.id], ids);
+        const last = await native(nuncio, "bob");
+        await last.say(room, 4);
+        for (const { heard } of [ann, quiet]) {
+          await until(() => heard.length >= 4);
+          assert.deepEqual(heard.map(([content]) => content), [1, 2, 3, 4]);
+        }
       });
     }
 
@@ -185,8 +223,12 @@ for (const store of [true, false]) {
 
     test("who leaves, or is told to, is a new client when it comes again", async () => {
       const ann = await client(nuncio, "ann", ["websocket"]);
+      const bob = await native(nuncio, "bob");
+      await bob.call({ type: "room:join", roomId: "left" });
+      await ask(ann.socket, "room:join", "left");
       const { id } = ann.socket;
       ann.socket.disconnect();
+      await until(() => bob.messages.some(({ type }) => type === "user:left"));
       ann.socket.connect();
       await next(ann.socket, "connect");
       assert.equal(ann.socket.recovered, false);
@@ -257,7 +299,7 @@ for (const store of [true, false]) {
 }
 
 test("after its time a client is a new one, and hears nothing twice", async () => {
-  const nuncio = await Nuncio.start([...SETTINGS, "socketio.recovery=200ms"]);
+  const nuncio = await Nuncio.start([...SETTINGS, "socketio.recovery=2s"]);
   try {
     const ann = await client(nuncio, "ann", ["websocket"]);
     const bob = await native(nuncio, "bob");
@@ -265,8 +307,8 @@ test("after its time a client is a new one, and hears nothing twice", async () =
     await bob.say("late", 1);
     await until(() => ann.heard.length === 1);
     const { id } = ann.socket;
-    // 2 s are ten times as long as the server keeps the session.
-    await away(ann, () => new Promise((resolve) => setTimeout(resolve, 2_000)));
+    // It is twice as long as the server keeps the session.
+    await away(ann, () => new Promise((resolve) => setTimeout(resolve, 4_000)));
     assert.equal(ann.socket.recovered, false);
     assert.notEqual(ann.socket.id, id);
     // The offset that it kept from before says nothing of its new session.
@@ -281,13 +323,13 @@ test("after its time a client is a new one, and hears nothing twice", async () =
 });
 
 test("a quiet client of a busy server is recovered, long after the log has forgotten its beginning", async () => {
-  const quick = ["socketio.ping_interval=200ms", "socketio.ping_timeout=300ms", "socketio.recovery=500ms"];
+  const quick = ["socketio.ping_interval=300ms", "socketio.ping_timeout=1s", "socketio.recovery=1500ms"];
   const nuncio = await Nuncio.start([...SETTINGS, ...quick]);
   try {
     const ann = await client(nuncio, "ann", ["websocket"]);
     const bob = await native(nuncio, "bob");
     await ask(ann.socket, "room:join", "quiet");
-    const end = Date.now() + 3_000;
+    const end = Date.now() + 4_000;
     while (Date.now() < end) await bob.say("busy", "x".repeat(100));
     await away(ann, () => bob.say("quiet", 1));
     assert.equal(ann.socket.recovered, true);

@@ -37,6 +37,13 @@ pub struct DomainConfig {
     pub lost_max: usize,
 }
 
+impl DomainConfig {
+    /// Whether a namespace is one of them. O(namespaces named).
+    pub fn covers(&self, namespace: &Namespace) -> bool {
+        self.namespaces.is_empty() || self.namespaces.contains(namespace)
+    }
+}
+
 /// What was kept of a domain when its process ended.
 #[derive(Debug)]
 pub struct Restored {
@@ -83,7 +90,7 @@ impl Domain {
 
     /// Whether a namespace is ordered by it. O(namespaces named).
     pub fn covers(&self, namespace: &Namespace) -> bool {
-        self.config.namespaces.is_empty() || self.config.namespaces.contains(namespace)
+        self.config.covers(namespace)
     }
 
     /// The last ordinal given, and the first that is kept.

@@ -7,6 +7,7 @@ use nuncio_model::{
     Admitted, Epoch, Now, Offset, Outcome, Recovery, ResumeToken, Right, RoomName, Secret,
     Vocabulary,
 };
+use nuncio_store::{Store, StoreError};
 use nuncio_transport::{Client, Form, Standing, clock};
 
 use crate::answer::now_or_later;
@@ -15,28 +16,36 @@ use crate::calls::{Answered, socket_of, standing_of};
 use crate::config::CheckedConfig;
 use crate::io::{Arrival, Entering, Return};
 
-/// What the clients of these namespaces recover, as configured; `None` where it is off.
-pub(crate) fn domain_config(config: &CheckedConfig) -> Option<DomainConfig> {
+/// The order of the namespaces whose clients recover, as configured: it goes on where the store ended, or begins anew. `None` where it is off.
+pub(crate) fn domain(
+    config: &CheckedConfig,
+    store: Option<&Store>,
+    seed: u64,
+) -> Result<Option<Domain>, StoreError> {
     let section = &config.config.socketio;
-    (section.enabled && !section.recovery.is_zero()).then(|| DomainConfig {
+    if !section.enabled || section.recovery.is_zero() {
+        // Nobody is to come back to a session some day whose messages were not kept meanwhile.
+        store.map(Store::forget_sessions).transpose()?;
+        return Ok(None);
+    }
+    let config = DomainConfig {
         namespaces: section.recovery_namespaces.clone(),
         lost_ttl: section.recovery,
         silence_max: section.ping_interval + section.ping_timeout,
         log_bytes_max: section.recovery_log.0,
         lost_max: config.config.server.parked_max,
-    })
-}
-
-/// A domain that begins with what was kept, or anew.
-pub(crate) fn domain(config: DomainConfig, kept: Option<Restored>, seed: u64) -> Domain {
-    let restored = kept.unwrap_or_else(|| Restored {
-        epoch: Epoch::from_random(seed),
-        last: 0,
-        dropped: None,
-        entries: Vec::new(),
-        records: Vec::new(),
-    });
-    Domain::new(config, restored, clock::now())
+    };
+    let restored = match store {
+        Some(store) => store.restore(|namespace| config.covers(namespace))?,
+        None => Restored {
+            epoch: Epoch::from_random(seed),
+            last: 0,
+            dropped: None,
+            entries: Vec::new(),
+            records: Vec::new(),
+        },
+    };
+    Ok(Some(Domain::new(config, restored, clock::now())))
 }
 
 /// What the CONNECT of a client says of its session before.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use nuncio_hub::{Broker, MemoryBroker};
+use nuncio_hub::{Broker, Deliver as _, Ledger, MemoryBroker};
 use nuncio_session::Settings;
 use nuncio_store::{Store, StoreBroker, StoreConfig, StoreError};
 use nuncio_transport::{
@@ -144,8 +144,13 @@ impl Server {
             socketio_deflate_threshold: config.config.socketio.deflate_threshold.0,
         });
         let policies = Arc::new(policies(&config));
-        let domain = recovery::domain_config(&config);
-        let domain = domain.map(|config| recovery::domain(config, None, seed));
+        let store = if config.config.store.enabled {
+            let path = config.config.store.path.clone();
+            Some(Store::open(StoreConfig::new(path))?)
+        } else {
+            None
+        };
+        let domain = recovery::domain(&config, store.as_ref(), seed)?;
         let rooms = Rooms::new(
             encoders.clone(),
             policies.clone(),
@@ -155,17 +160,13 @@ impl Server {
         );
         let rooms = Arc::new(rooms.ordered_by(domain));
         let memory = Arc::new(MemoryBroker::new(rooms.clone(), policies.clone(), seed));
-        let store = if config.config.store.enabled {
-            let store = Store::open(StoreConfig::new(config.config.store.path.clone()))?;
-            Some(Arc::new(store.into_broker(
-                rooms.clone(),
-                policies,
-                seed,
-                metrics.clone(),
-            )))
-        } else {
-            None
-        };
+        let store = store.map(|store| {
+            let broker = store.into_broker(rooms.clone(), policies, seed, metrics.clone());
+            Arc::new(broker)
+        });
+        if let (Some(domain), Some(store)) = (rooms.domain(), &store) {
+            domain.keep_in(&(store.clone() as Arc<dyn Ledger>));
+        }
         let durable = store.clone().map(|store| store as Arc<dyn Broker>);
         let node = Arc::new(Node::new(rooms.clone(), memory, durable, seed));
         io.attach(Hub {

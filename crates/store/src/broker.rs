@@ -190,8 +190,16 @@ impl<D: Deliver> StoreBroker<D> {
     fn is_in_memory(&self, key: &RoomKey) -> bool {
         match self.shared.policies.of(&key.room).durability {
             Durability::Durable => false,
-            Durability::Memory => true,
+            // What clients are to recover after a crash is on disk, whatever its room's policy.
+            Durability::Memory => {
+                let domain = self.shared.rooms.domain();
+                !domain.is_some_and(|domain| domain.covers(&key.namespace))
+            }
         }
+    }
+
+    pub(crate) const fn shared(&self) -> &Arc<Shared<D>> {
+        &self.shared
     }
 }
 

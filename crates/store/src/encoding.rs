@@ -186,7 +186,7 @@ fn write_entry_head(offset: u64, id: MessageId, ts: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(&ts.to_le_bytes());
 }
 
-fn flags(has_author: bool, has_key: bool, body: Option<&Body>) -> u8 {
+pub(crate) fn flags(has_author: bool, has_key: bool, body: Option<&Body>) -> u8 {
     let body = match body {
         None => 0,
         Some(Body::Chat { .. }) => FLAG_CHAT,
@@ -204,7 +204,7 @@ fn write_names(author: Option<&UserId>, key: Option<&IdempotencyKey>, out: &mut 
     }
 }
 
-fn write_body(body: &Body, out: &mut Vec<u8>) {
+pub(crate) fn write_body(body: &Body, out: &mut Vec<u8>) {
     match body {
         Body::Chat { content } => write_bytes(content.as_bytes(), out),
         Body::Event {
@@ -222,12 +222,12 @@ fn write_body(body: &Body, out: &mut Vec<u8>) {
     }
 }
 
-fn write_bytes(bytes: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn write_bytes(bytes: &[u8], out: &mut Vec<u8>) {
     write_varint(bytes.len() as u64, out);
     out.extend_from_slice(bytes);
 }
 
-fn write_varint(mut number: u64, out: &mut Vec<u8>) {
+pub(crate) fn write_varint(mut number: u64, out: &mut Vec<u8>) {
     while number >= 0x80 {
         out.push(number as u8 | 0x80);
         number >>= 7;
@@ -235,8 +235,8 @@ fn write_varint(mut number: u64, out: &mut Vec<u8>) {
     out.push(number as u8);
 }
 
-struct Reader<'a> {
-    rest: &'a [u8],
+pub(crate) struct Reader<'a> {
+    pub(crate) rest: &'a [u8],
 }
 
 impl<'a> Reader<'a> {
@@ -278,14 +278,7 @@ impl<'a> Reader<'a> {
         let flags = self.byte()?;
         let author = self.optional(flags & FLAG_AUTHOR, UserId::parse)?;
         let key = self.optional(flags & FLAG_KEY, IdempotencyKey::parse)?;
-        let body = match flags & !(FLAG_AUTHOR | FLAG_KEY) {
-            0 => None,
-            FLAG_CHAT => Some(Body::Chat {
-                content: self.json(whole)?,
-            }),
-            FLAG_EVENT => Some(self.event(whole)?),
-            other => return Err(DecodeError::Kind(other)),
-        };
+        let body = self.body(flags, whole)?;
         if body.is_none() != (block.kind == Kind::KeysOnly) {
             return Err(DecodeError::Kind(flags));
         }
@@ -297,6 +290,17 @@ impl<'a> Reader<'a> {
             key,
             body,
         })
+    }
+
+    pub(crate) fn body(&mut self, flags: u8, whole: &Bytes) -> Result<Option<Body>, DecodeError> {
+        match flags & !(FLAG_AUTHOR | FLAG_KEY) {
+            0 => Ok(None),
+            FLAG_CHAT => Ok(Some(Body::Chat {
+                content: self.json(whole)?,
+            })),
+            FLAG_EVENT => self.event(whole).map(Some),
+            other => Err(DecodeError::Kind(other)),
+        }
     }
 
     fn event(&mut self, whole: &Bytes) -> Result<Body, DecodeError> {
@@ -313,7 +317,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn optional<T>(
+    pub(crate) fn optional<T>(
         &mut self,
         flag: u8,
         parse: impl Fn(&str) -> Result<T, NameError>,
@@ -325,21 +329,21 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn json(&mut self, whole: &Bytes) -> Result<Json, DecodeError> {
+    pub(crate) fn json(&mut self, whole: &Bytes) -> Result<Json, DecodeError> {
         let text = self.text()?;
         Ok(Json::from_checked(whole.slice_ref(text.as_bytes())))
     }
 
-    fn text(&mut self) -> Result<&'a str, DecodeError> {
+    pub(crate) fn text(&mut self) -> Result<&'a str, DecodeError> {
         std::str::from_utf8(self.bytes()?).map_err(|_| DecodeError::Utf8)
     }
 
-    fn bytes(&mut self) -> Result<&'a [u8], DecodeError> {
+    pub(crate) fn bytes(&mut self) -> Result<&'a [u8], DecodeError> {
         let len = usize::try_from(self.varint()?).map_err(|_| DecodeError::Number)?;
         self.take(len)
     }
 
-    fn varint(&mut self) -> Result<u64, DecodeError> {
+    pub(crate) fn varint(&mut self) -> Result<u64, DecodeError> {
         let mut number = 0;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;
@@ -354,11 +358,11 @@ impl<'a> Reader<'a> {
         Err(DecodeError::Number)
     }
 
-    fn byte(&mut self) -> Result<u8, DecodeError> {
+    pub(crate) fn byte(&mut self) -> Result<u8, DecodeError> {
         self.array::<1>().map(|[byte]| byte)
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
         self.take(N)
             .map(|bytes| bytes.try_into().expect("exactly N were taken"))
     }
@@ -374,10 +378,10 @@ impl<'a> Reader<'a> {
 }
 
 /// The only version there is. A new one is written by new blocks only; this one stays readable.
-const VERSION: u8 = 1;
+pub(crate) const VERSION: u8 = 1;
 
-const FLAG_AUTHOR: u8 = 1;
-const FLAG_KEY: u8 = 2;
+pub(crate) const FLAG_AUTHOR: u8 = 1;
+pub(crate) const FLAG_KEY: u8 = 2;
 const FLAG_CHAT: u8 = 4;
 const FLAG_EVENT: u8 = 8;
 

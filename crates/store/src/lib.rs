@@ -17,6 +17,7 @@ mod broker;
 mod cache;
 mod config;
 mod database;
+mod domain;
 mod encoding;
 mod error;
 mod fault;

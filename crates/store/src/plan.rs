@@ -4,17 +4,18 @@ use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 use hashbrown::{HashMap, HashSet};
-use nuncio_hub::{Deliver, Done, RoomKey};
+use nuncio_hub::{Deliver, Done, Entry, RoomKey};
 use nuncio_model::{
     HistoryLimits, IdempotencyKey, MessageId, Position, Publication, Published, UserId,
 };
 use redb::{Database, ReadableTable, Table, WriteTransaction};
 
-use crate::cache::{Entry, Kept};
+use crate::cache::{self, Kept};
+use crate::domain::OrderPlan;
 use crate::encoding::{self, Block};
 use crate::fault::Fault;
 use crate::journal::{self, Due, Journal, Keyed};
-use crate::queue::Publish;
+use crate::queue::{Publish, Write};
 use crate::shared::Shared;
 use crate::tables::{CONTENT_BYTES, JOURNAL, MESSAGES, META, Meta, NEXT_ROOM, ROOMS, name_of};
 
@@ -22,8 +23,20 @@ use crate::tables::{CONTENT_BYTES, JOURNAL, MESSAGES, META, Meta, NEXT_ROOM, ROO
 pub(crate) struct Plan {
     /// The new publications, by room.
     pub(crate) rooms: HashMap<RoomKey, RoomPlan, FixedState>,
+    /// Messages of the order domain, and its sessions.
+    pub(crate) order: OrderPlan,
     /// Who waits, in the order of the queue.
-    pub(crate) answers: Vec<Answer>,
+    pub(crate) answers: Vec<Waiting>,
+}
+
+/// Who waits for the commit, or what is handed over after it.
+pub(crate) enum Waiting {
+    /// A publisher.
+    Publisher(Answer),
+    /// An emit, and what it counts in the queue.
+    Emit(Arc<Entry>, usize),
+    /// Somebody to whom it matters that everything before is on disk.
+    Settle(Box<dyn FnOnce() + Send>),
 }
 
 /// What one commit brings to one room.
@@ -49,6 +62,8 @@ pub(crate) enum AnswerKind {
     New {
         publication: Arc<Publication>,
         idempotency_key: Option<IdempotencyKey>,
+        /// Its place in the order of its namespace, where that has one.
+        entry: Option<Arc<Entry>>,
     },
     /// The answer that another publication of this commit, or of one before, got.
     Repeat {
@@ -62,6 +77,7 @@ impl Plan {
         let rooms = HashMap::with_hasher(FixedState::with_seed(count as u64));
         Self {
             rooms,
+            order: OrderPlan::default(),
             answers: Vec::with_capacity(count),
         }
     }
@@ -74,8 +90,32 @@ impl Plan {
             .sum()
     }
 
+    /// Takes one write in; only those that share a commit with others come here.
+    pub(crate) fn take<D: Deliver>(&mut self, shared: &Shared<D>, write: Write) {
+        match write {
+            Write::Publish(publish) => self.add(shared, publish),
+            Write::Append(entry) => {
+                let bytes = entry.bytes();
+                match shared.rooms.domain() {
+                    Some(domain) => {
+                        let entry = self.order.add(domain, *entry);
+                        self.answers.push(Waiting::Emit(entry, bytes));
+                    }
+                    None => shared.queue.release(1, bytes),
+                }
+            }
+            Write::Keep { socket, record } => {
+                self.order.records.insert(socket, record);
+            }
+            Write::Settle(kept) => self.answers.push(Waiting::Settle(kept)),
+            Write::Clear(_) | Write::Sweep { .. } | Write::Reopen { .. } | Write::Flush(_) => {
+                unreachable!("it is done by itself")
+            }
+        }
+    }
+
     /// Gives a publication its number.
-    pub(crate) fn add<D: Deliver>(&mut self, shared: &Shared<D>, publish: Publish) {
+    fn add<D: Deliver>(&mut self, shared: &Shared<D>, publish: Publish) {
         let bytes = publish.bytes();
         let Publish {
             key,
@@ -102,19 +142,26 @@ impl Plan {
                 let publication = Arc::new(room.number(kept.log.next(submission, id)));
                 room.publications
                     .push((publication.clone(), idempotency_key.clone()));
+                let domain = shared.rooms.domain();
+                let domain = domain.filter(|domain| domain.covers(&key.namespace));
+                let entry = domain.map(|domain| {
+                    self.order
+                        .add(domain, Entry::of_publication(publication.clone()))
+                });
                 AnswerKind::New {
                     publication,
                     idempotency_key,
+                    entry,
                 }
             }
         };
         drop(shard);
-        self.answers.push(Answer {
+        self.answers.push(Waiting::Publisher(Answer {
             key,
             kind,
             done,
             bytes,
-        });
+        }));
     }
 
     /// Commits everything that is new, and moves the rooms that are `due` from the journal to their blocks.
@@ -128,6 +175,9 @@ impl Plan {
     ) -> Result<(), Fault> {
         let transaction = database.begin_write()?;
         self.write_new(&transaction, meta, journal)?;
+        if let Some(domain) = shared.rooms.domain() {
+            self.order.write(&transaction, domain)?;
+        }
         let mut bytes = meta.content_bytes;
         {
             let mut messages = transaction.open_table(MESSAGES)?;
@@ -321,10 +371,10 @@ pub(crate) fn let_go(
 }
 
 /// A room with a write on its way.
-pub(crate) fn kept(entry: Option<&mut Entry>) -> &mut Kept {
+pub(crate) fn kept(entry: Option<&mut cache::Entry>) -> &mut Kept {
     match entry {
-        Some(Entry::Kept(kept)) => kept,
-        Some(Entry::Loading(_)) | None => {
+        Some(cache::Entry::Kept(kept)) => kept,
+        Some(cache::Entry::Loading(_)) | None => {
             unreachable!("a room with a write on its way stays in memory")
         }
     }

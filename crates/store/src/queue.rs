@@ -5,14 +5,23 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::time::Instant;
 
-use nuncio_hub::{Done, RoomKey, Submission};
-use nuncio_model::{Position, Published};
+use nuncio_hub::{Done, Entry, RoomKey, Submission};
+use nuncio_model::{Position, Published, SocketId};
 use parking_lot::{Condvar, Mutex};
 
 /// Something for the writer to do.
 pub(crate) enum Write {
     Publish(Publish),
     Clear(Clear),
+    /// A message that has a place in an order, and no room's history.
+    Append(Box<Entry>),
+    /// A session as it is now; `None` is forgotten.
+    Keep {
+        socket: SocketId,
+        record: Option<Vec<u8>>,
+    },
+    /// Say when everything before is committed, or cannot be.
+    Settle(Box<dyn FnOnce() + Send>),
     /// Look for rooms whose history is too old.
     Sweep {
         now_ms: u64,

@@ -130,6 +130,9 @@ impl<D: Deliver> Shared<D> {
             Write::Sweep { .. } => self.is_sweeping.store(false, Ordering::Release),
             Write::Reopen { .. } => {}
             Write::Flush(flushed) => drop(flushed.try_send(())),
+            Write::Append(entry) => self.queue.release(1, entry.bytes()),
+            Write::Keep { .. } => {}
+            Write::Settle(kept) => kept(),
         }
     }
 

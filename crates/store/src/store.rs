@@ -4,11 +4,13 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use nuncio_hub::{Deliver, Policies};
+use nuncio_hub::{Deliver, Policies, Restored};
+use nuncio_model::Namespace;
 use redb::Database;
 
 use crate::broker::StoreBroker;
 use crate::database::{self, Access, Databases};
+use crate::domain;
 use crate::fault::Fault;
 use crate::journal;
 use crate::medium::{DataFile, Medium};
@@ -45,6 +47,29 @@ impl Store {
     pub fn open_on(medium: Arc<dyn Medium>, config: StoreConfig) -> Result<Self, StoreError> {
         let path = config.path.clone();
         Self::open_at(&path, medium, config)
+    }
+
+    /// Reads what was kept of the order domain: its numbering, its messages, and the sessions of the namespaces that `covers` says yes to. All others are
+    /// forgotten, because nobody keeps their messages from here on.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn restore(&self, covers: impl Fn(&Namespace) -> bool) -> Result<Restored, StoreError> {
+        let database = self.databases.present().1.ok_or(Fault::Closed);
+        database
+            .and_then(|database| domain::restore(&database, covers, random()))
+            .map_err(|fault| error_of(self.config.path.clone(), fault))
+    }
+
+    /// Forgets the sessions of an order domain, where there is none any more.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn forget_sessions(&self) -> Result<(), StoreError> {
+        let database = self.databases.present().1.ok_or(Fault::Closed);
+        database
+            .and_then(|database| domain::forget_sessions(&database))
+            .map_err(|fault| error_of(self.config.path.clone(), fault))
     }
 
     /// Makes the broker that keeps its rooms here, and starts its threads: a writer and two readers.

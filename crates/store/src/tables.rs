@@ -5,6 +5,7 @@
 //! rooms     namespace, room  -> (number of the room, epoch, seq)
 //! messages  (room, seq)      -> block         the key's seq is the block's first
 //! journal   commit           -> blocks        what the last commits brought, not yet in messages
+//! order, sessions            see `domain`     where clients recover their state
 //! ```
 //!
 //! A room's last `seq` is the end of its last block, or `seq` of its row where that is higher: so a publication does not write it. The row is

@@ -6,6 +6,7 @@ use nuncio_model::Position;
 use redb::{Database, ReadableTable};
 
 use crate::blocks::Blocks;
+use crate::domain;
 use crate::encoding::Block;
 use crate::fault::Fault;
 use crate::journal::{Due, Journal, Keyed};
@@ -27,6 +28,7 @@ pub(crate) fn undo(
     unsure: &HashSet<RoomKey>,
     journal: &Journal,
     meta: &Meta,
+    order_last: Option<u64>,
 ) -> Result<Vec<Undone>, Fault> {
     let mut undone = Vec::with_capacity(unsure.len());
     let transaction = database.begin_write()?;
@@ -63,6 +65,9 @@ pub(crate) fn undo(
                 blocks,
             });
         }
+    }
+    if let Some(last) = order_last {
+        domain::undo(&transaction, last)?;
     }
     transaction.commit()?;
     Ok(undone)

@@ -20,9 +20,10 @@ use nuncio_model::{PositionReason, Published, Refusal};
 use redb::Database;
 
 use crate::database::Access;
+use crate::domain::Records;
 use crate::fault::Fault;
 use crate::journal::{Due, Journal, Share};
-use crate::plan::{Answer, AnswerKind, Plan, kept};
+use crate::plan::{Answer, AnswerKind, Plan, Waiting, kept};
 use crate::queue::{Clear, Taken, Write};
 use crate::shared::Shared;
 use crate::sweep::Sweep;
@@ -37,6 +38,8 @@ pub(crate) struct Writer<D> {
     sweep: Sweep,
     /// Rooms of failed commits: what is on disk for them beyond their log is not known.
     unsure: HashSet<RoomKey>,
+    /// Sessions that a failed commit did not keep, or that came after it.
+    unsaved: Records,
     /// When to try again after a failure.
     retry_at: Option<Instant>,
 }
@@ -49,6 +52,7 @@ impl<D: Deliver> Writer<D> {
             journal: Journal::new(),
             sweep: Sweep::default(),
             unsure: HashSet::new(),
+            unsaved: Records::default(),
             retry_at: None,
         }
     }
@@ -82,27 +86,22 @@ impl<D: Deliver> Writer<D> {
     fn handle(&mut self, mut writes: VecDeque<Write>) {
         while let Some(write) = writes.pop_front() {
             if let Some(refusal) = self.shared.health.refusal() {
-                if let Write::Reopen { generation } = write {
-                    self.shared.databases.give_up(generation);
+                match write {
+                    Write::Keep { socket, record } => {
+                        self.unsaved.insert(socket, record);
+                        continue;
+                    }
+                    Write::Reopen { generation } => self.shared.databases.give_up(generation),
+                    _ => {}
                 }
                 self.refuse(write, &refusal);
                 continue;
             }
             match write {
-                Write::Publish(first) => {
-                    let mut plan = Plan::with_capacity(writes.len() + 1);
-                    plan.add(&self.shared, first);
-                    while let Some(Write::Publish(_)) = writes.front() {
-                        if plan.answers.len() == COMMIT_MAX {
-                            break;
-                        }
-                        let Some(Write::Publish(next)) = writes.pop_front() else {
-                            unreachable!("it was at the front")
-                        };
-                        plan.add(&self.shared, next);
-                    }
-                    self.commit(plan);
-                }
+                write @ (Write::Publish(_)
+                | Write::Append(_)
+                | Write::Keep { .. }
+                | Write::Settle(_)) => self.commit_together(write, &mut writes),
                 Write::Clear(clear) => self.clear(clear),
                 Write::Sweep { now_ms } => self.sweep(now_ms),
                 Write::Reopen { generation } => self.reopen(generation),
@@ -112,20 +111,46 @@ impl<D: Deliver> Writer<D> {
         }
     }
 
+    /// Writes that follow each other and share a commit.
+    fn commit_together(&mut self, first: Write, writes: &mut VecDeque<Write>) {
+        let mut plan = Plan::with_capacity(writes.len() + 1);
+        plan.order.records = std::mem::take(&mut self.unsaved);
+        plan.take(&self.shared, first);
+        while let Some(Write::Publish(_) | Write::Append(_) | Write::Keep { .. } | Write::Settle(_)) =
+            writes.front()
+            && plan.answers.len() < COMMIT_MAX
+        {
+            let Some(next) = writes.pop_front() else {
+                unreachable!("it was at the front")
+            };
+            plan.take(&self.shared, next);
+        }
+        self.commit(plan);
+    }
+
     /// Commit, then visible, then acknowledged.
     fn commit(&mut self, mut plan: Plan) {
         let messages = plan.messages();
-        if messages > 0 {
+        if messages > 0 || !plan.order.is_empty() {
             let began = Instant::now();
             if let Err(fault) = self.write(&mut plan, Share::Oldest) {
                 self.shared.observer.failed(messages);
                 return self.fail_plan(plan, &fault);
             }
-            self.shared.observer.committed(messages, began.elapsed());
+            if messages > 0 {
+                self.shared.observer.committed(messages, began.elapsed());
+            }
         }
         self.count(&plan, messages);
-        for answer in plan.answers {
-            self.answer(answer);
+        for waiting in plan.answers {
+            match waiting {
+                Waiting::Publisher(answer) => self.answer(answer),
+                Waiting::Emit(entry, bytes) => {
+                    self.shared.queue.release(1, bytes);
+                    self.shared.rooms.deliver_entry(&entry);
+                }
+                Waiting::Settle(kept) => kept(),
+            }
         }
         self.shared.evict();
     }
@@ -167,6 +192,7 @@ impl<D: Deliver> Writer<D> {
             AnswerKind::New {
                 publication,
                 idempotency_key,
+                entry,
             } => {
                 kept.log.push(
                     publication.clone(),
@@ -174,7 +200,10 @@ impl<D: Deliver> Writer<D> {
                     self.shared.limits(&key),
                 );
                 self.shared.charge(kept);
-                self.shared.rooms.deliver(&publication);
+                match entry {
+                    Some(entry) => self.shared.rooms.deliver_entry(&entry),
+                    None => self.shared.rooms.deliver(&publication),
+                }
                 done(Ok(Published {
                     id: publication.id,
                     position: publication.position,
@@ -203,7 +232,11 @@ impl<D: Deliver> Writer<D> {
         totals
             .messages
             .fetch_add(messages as u64, Ordering::Relaxed);
-        let bytes: usize = plan.answers.iter().map(|answer| answer.bytes).sum();
+        let bytes = plan.answers.iter().map(|waiting| match waiting {
+            Waiting::Publisher(answer) => answer.bytes,
+            Waiting::Emit(..) | Waiting::Settle(_) => 0,
+        });
+        let bytes: usize = bytes.sum();
         totals.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
@@ -287,13 +320,22 @@ impl<D: Deliver> Writer<D> {
         let refusal = fault.refusal_of_writing();
         // Refused from here on, so that whoever tries again at once does not overtake these.
         self.shared.health.set(Some(refusal.clone()));
-        for Answer {
-            key,
-            done,
-            bytes,
-            kind: _,
-        } in plan.answers
-        {
+        self.unsaved.extend(plan.order.records);
+        for waiting in plan.answers {
+            let Answer {
+                key, done, bytes, ..
+            } = match waiting {
+                Waiting::Publisher(answer) => answer,
+                Waiting::Emit(_, bytes) => {
+                    tracing::error!("an emit could not be kept, and reached nobody");
+                    self.shared.queue.release(1, bytes);
+                    continue;
+                }
+                Waiting::Settle(kept) => {
+                    kept();
+                    continue;
+                }
+            };
             let mut shard = self.shared.shards.of(&key).lock();
             kept(shard.get_mut(&key)).queued -= 1;
             self.shared.queue.release(1, bytes);
@@ -333,7 +375,10 @@ impl<D: Deliver> Writer<D> {
             .shared
             .databases
             .reopen(Access::Full)
-            .and_then(|database| undo::undo(&database, &self.unsure, &self.journal, &self.meta));
+            .and_then(|database| {
+                let last = self.shared.rooms.domain().map(|domain| domain.bounds().0);
+                undo::undo(&database, &self.unsure, &self.journal, &self.meta, last)
+            });
         match result {
             Ok(undone) => {
                 for room in undone {
@@ -383,7 +428,12 @@ impl<D: Deliver> Writer<D> {
         let key = match &write {
             Write::Publish(publish) => Some(publish.key.clone()),
             Write::Clear(clear) => Some(clear.key.clone()),
-            Write::Sweep { .. } | Write::Reopen { .. } | Write::Flush(_) => None,
+            Write::Append(_)
+            | Write::Keep { .. }
+            | Write::Settle(_)
+            | Write::Sweep { .. }
+            | Write::Reopen { .. }
+            | Write::Flush(_) => None,
         };
         let Some(key) = key else {
             return self.shared.refuse_write(write, refusal);
