@@ -282,6 +282,7 @@ for (const store of [true, false]) {
       const ann = await client(nuncio, "ann", ["websocket"]);
       const bob = await native(nuncio, "bob");
       const chat = ann.socket.io.socket("/chat", { auth: { token: await token(nuncio, "ann") } });
+      open.push(chat);
       await next(chat, "connect");
       await ask(ann.socket, "room:join", "both");
       await ask(chat, "room:join", "both");
