@@ -107,6 +107,9 @@ async function away({ cable, socket }, meanwhile) {
   await back;
 }
 
+// A connection that the client still gives up must not keep the run from its end.
+after(() => setTimeout(() => process.exit(), 1_000).unref());
+
 const OFFSET = /^[\w-]{11}\.\d+$/;
 
 for (const store of [true, false]) {
