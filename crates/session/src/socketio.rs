@@ -246,25 +246,28 @@ impl Session {
     pub fn handle_timeout(&mut self, now: Now, out: &mut Vec<Output>) {
         self.connection.handle_timeout(now.instant);
         let parser = self.parser();
-        let mut ended = SmallVec::<[nuncio_socketio::Namespace; 1]>::new();
+        let mut ended = SmallVec::<[_; 1]>::new();
         for member in &mut self.members {
             let Standing::Open { expiry, .. } = &mut member.standing else {
                 continue;
             };
+            let speaks = member.vocabulary == Vocabulary::BuiltIn;
             match expiry.handle_timeout(now) {
-                Some(Expires::Soon(exp)) => {
+                Some(Expires::Soon(exp)) if speaks => {
                     let warning = Push::Expiring { exp };
                     let warning = push(parser, member.namespace.as_str(), &warning, None);
                     self.connection.send(warning);
                 }
-                Some(Expires::Now) => ended.push(member.namespace.clone()),
-                None => {}
+                Some(Expires::Now) => ended.push((member.namespace.clone(), speaks)),
+                Some(Expires::Soon(_)) | None => {}
             }
         }
-        for namespace in ended {
-            let refusal = Refusal::new(ErrorCode::NotAuthenticated, "Token expired");
-            let told = encode::error(parser, &namespace, &refusal);
-            self.connection.send(told);
+        for (namespace, speaks) in ended {
+            if speaks {
+                let refusal = Refusal::new(ErrorCode::NotAuthenticated, "Token expired");
+                let told = encode::error(parser, &namespace, &refusal);
+                self.connection.send(told);
+            }
             self.connection.disconnect(&namespace);
         }
         self.drain(now, out);

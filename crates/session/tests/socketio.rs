@@ -265,6 +265,17 @@ fn the_answer_to_a_question_of_a_program_is_handed_on_and_others_are_ignored() {
 }
 
 #[test]
+fn where_a_program_handles_the_events_a_token_ends_without_words() {
+    let mut peer = Peer::in_application();
+
+    peer.pass(Duration::from_secs(3540));
+    assert!(peer.sent().is_empty());
+    peer.pass(Duration::from_secs(60));
+
+    assert_eq!(peer.sent(), ["1"]);
+}
+
+#[test]
 fn a_program_turns_a_client_away_in_its_own_words() {
     let mut peer = Peer::new(RateLimits::default());
     peer.say("0{}");
