@@ -51,6 +51,7 @@ section! {
         http_compression_threshold: ByteSize = ByteSize(SocketIoOptions::default().compression.unwrap_or(1024)),
         /// How long a session is kept for a client that lost its connection (connection state recovery, clients 4.6 and later): it gets back its id, its
         /// rooms and its data, and what it missed. 0s turns that off. All messages of such a namespace have one order then, which costs.
+        /// With `store.enabled` it outlives the process, and every room of the namespace is in the store, whatever `rooms` says.
         recovery: Duration = Duration::ZERO,
         /// Bytes of messages kept for that. A client that missed one which had to go is a new client. Sessions without a connection are at most
         /// `server.parked_max`.
