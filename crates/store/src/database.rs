@@ -108,7 +108,7 @@ impl Databases {
     }
 
     /// Takes the database away from whoever uses it: from here on, it neither reads nor writes.
-    fn close_abruptly(&self) {
+    pub(crate) fn close_abruptly(&self) {
         let mut present = self.present.lock();
         present.fuse.blow();
         let database = present.database.take();

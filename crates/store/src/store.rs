@@ -155,7 +155,7 @@ fn error_of(path: PathBuf, fault: Fault) -> StoreError {
 }
 
 /// Bits that differ from store to store; nothing secret depends on them.
-fn random() -> u64 {
+pub(crate) fn random() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 
