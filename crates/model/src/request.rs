@@ -71,6 +71,15 @@ pub enum Request {
     Enter(Box<Identity>),
     /// Let this client watch rooms: it receives what is said there, and says nothing.
     Watch(Box<Watch>),
+    /// Let this Socket.IO client in, of which it is known who it is: into its session before, where it has one.
+    Return {
+        /// The payload of its CONNECT.
+        auth: Secret,
+        /// As in [`Connect`](Self::Connect).
+        opening: Opening,
+        /// Who it is.
+        identity: Box<Identity>,
+    },
     /// Give this client a session that it had.
     Resume {
         /// The resume token.

@@ -21,6 +21,7 @@ use parking_lot::Mutex;
 
 use crate::auth::{Authenticator, CookieRule, RevocationFile, Token, find_token};
 use crate::config::{CheckedConfig, client_address};
+use crate::hooks::{Arriving, Headers, Hooks, Recorder};
 use crate::io::Io;
 use crate::metrics::{self, Present};
 use crate::origin::{Caller, redact};
@@ -47,6 +48,10 @@ pub(crate) struct Nuncio {
     /// Where revocations are kept over a restart, if they are.
     pub(crate) revocation_file: Option<RevocationFile>,
     pub(crate) began: Instant,
+    /// The backends that decide.
+    pub(crate) hooks: Option<Arc<Hooks>>,
+    /// What backends are told.
+    pub(crate) recorder: Option<Arc<Recorder>>,
 }
 
 impl App for Nuncio {
@@ -55,8 +60,14 @@ impl App for Nuncio {
         request: &Parts,
         peer: IpAddr,
     ) -> Result<Admission, Response<Body>> {
-        self.admission(request, peer)
-            .map_err(|refused| self.turn_away(refused, &request.uri))
+        let admission = self.admission(request, peer);
+        match admission.map_err(|refused| self.turn_away(refused, &request.uri))? {
+            (admission, None) => Ok(admission),
+            (admission, Some(arriving)) => self
+                .admit_arriving(admission, arriving)
+                .await
+                .map_err(|refusal| self.refuse_handshake(&refusal, &request.uri)),
+        }
     }
 
     fn allow_origin(
@@ -123,8 +134,14 @@ impl App for Nuncio {
         request: &Parts,
         peer: IpAddr,
     ) -> Result<Admission, Response<Body>> {
-        self.admission(request, peer)
-            .map_err(|refused| self.turn_away_in_json(refused.into(), &request.uri))
+        let admission = self.admission(request, peer);
+        match admission.map_err(|refused| self.turn_away_in_json(refused.into(), &request.uri))? {
+            (admission, None) => Ok(admission),
+            (admission, Some(arriving)) => self
+                .admit_arriving(admission, arriving)
+                .await
+                .map_err(|refusal| self.turn_away_in_json(refusal.into(), &request.uri)),
+        }
     }
 
     async fn admit_feed(
@@ -133,6 +150,7 @@ impl App for Nuncio {
         peer: IpAddr,
     ) -> Result<FeedAdmission, Response<Body>> {
         self.feed_admission(request, peer)
+            .await
             .map_err(|refused| self.turn_away_in_json(refused, &request.uri))
     }
 
@@ -170,6 +188,7 @@ impl App for Nuncio {
         log_close(&client, closed);
         // Handlers hear of the end now, and once more when this is done.
         let _leaving = self.io.leaving(&client, closed);
+        let presence = self.presence_of(&client);
         let Client {
             id,
             socket,
@@ -201,6 +220,7 @@ impl App for Nuncio {
                 _ => End::Ended,
             };
             self.node.disconnect(&socket, end, now);
+            self.record_end(presence, closed);
             return;
         }
         let token = ResumeToken {
@@ -209,6 +229,8 @@ impl App for Nuncio {
         };
         self.parking.expect(token);
         let rooms = self.node.disconnect(&socket, End::Lost, now);
+        // Before it may be resumed: what is told of the next connection comes after this.
+        self.record_end(presence, closed);
         let parked = Parked {
             token,
             user: socket.user.clone(),
@@ -304,14 +326,31 @@ impl Refused {
 }
 
 impl Nuncio {
-    fn admission(&self, request: &Parts, peer: IpAddr) -> Result<Admission, Refused> {
+    /// What a request asks for; who asks is left to the backend where that decides.
+    fn admission(
+        &self,
+        request: &Parts,
+        peer: IpAddr,
+    ) -> Result<(Admission, Option<Arriving>), Refused> {
         let config = &self.config.config;
         let caller = self.caller(&request.uri, &request.headers)?;
         self.check_room()?;
         let token = self.token_of(&request.uri, &request.headers, caller)?;
         let namespace = namespace(request)?;
         let resume = query(request, "resume").map(Secret::new);
+        let address = self.address_of(&request.headers, peer);
+        let is_decided = self.connect_rule(&namespace).is_some();
+        let has_time = config.auth.first_message || resume.is_some();
+        let arriving = (is_decided && (token.is_some() || !has_time)).then(|| Arriving {
+            address: address.to_string(),
+            headers: Headers::of(&request.headers),
+            token: token
+                .as_ref()
+                .map(|token| self.presented(Secret::from(token.as_str()), clock::now())),
+            ..Arriving::default()
+        });
         let identity = match &token {
+            _ if is_decided => None,
             Some(token) => Some(
                 self.authenticator
                     .verify(token.as_str(), clock::now().unix_s())
@@ -321,16 +360,17 @@ impl Nuncio {
                     })?,
             ),
             None if !self.authenticator.is_on() => Some(self.nobody()),
-            None if config.auth.first_message || resume.is_some() => None,
+            None if has_time => None,
             None => return Err(Refused(StatusCode::UNAUTHORIZED, "Missing token")),
         };
-        Ok(Admission {
+        let admission = Admission {
             namespace,
             identity,
             resume,
             opening: self.head(token.as_ref(), &request.uri, &request.headers),
-            address: self.address_of(&request.headers, peer),
-        })
+            address,
+        };
+        Ok((admission, arriving))
     }
 
     /// Whose page a request comes from.

@@ -19,7 +19,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
-use nuncio_model::{Grants, Json, RoomName, UserId};
+use nuncio_model::{Grants, Json, Namespace, RoomName, UserId};
 
 pub use claims::{Claims, NuncioClaim, RoomClaim};
 pub use credentials::{CookieRule, CredentialsError, Token, find_token};
@@ -205,6 +205,38 @@ impl Authenticator {
             join: join.collect::<Result<_, _>>().map_err(AuthError::Join)?,
             grants: self.granted(&nuncio)?,
             profile: nuncio.info.map(|info| Json::from(&*info)),
+        })
+    }
+
+    /// Who a client is by a backend's word: a user, and what the claim `nuncio` would say. What that leaves out comes from `base`, or else from the
+    /// configuration. The namespace that the backend was asked about is granted.
+    ///
+    /// # Errors
+    /// [`AuthError`], as [`verify`](Self::verify).
+    pub(crate) fn decided(
+        &self,
+        sub: &str,
+        claim: NuncioClaim,
+        base: Option<&Identity>,
+        namespace: &Namespace,
+        now_unix_s: u64,
+    ) -> Result<Identity, AuthError> {
+        let default = base.map_or_else(|| self.grants.default_grants(), |base| &base.grants);
+        let mut grants = claim.grants_over(default)?;
+        if !grants.namespaces.contains(namespace) {
+            grants.namespaces.push(namespace.clone());
+        }
+        let join = claim.join.iter().map(|room| RoomName::parse(room));
+        let info = claim.info.map(|info| Json::from(&*info));
+        Ok(Identity {
+            user: UserId::parse(sub).map_err(AuthError::Subject)?,
+            profile: info.or_else(|| base?.profile.clone()),
+            exp: base.and_then(|base| base.exp),
+            // What the backend says it says now; a token was issued when it says.
+            iat: base.and_then(|base| base.iat).or(Some(now_unix_s)),
+            token_id: base.and_then(|base| base.token_id.clone()),
+            join: join.collect::<Result<_, _>>().map_err(AuthError::Join)?,
+            grants: self.grants.share(grants),
         })
     }
 

@@ -11,6 +11,7 @@ use nuncio_transport::{App as _, Client, Socket, Standing, random};
 
 use crate::answer::now_or_later;
 use crate::app::{Nuncio, transport};
+use crate::hooks::{Arriving, Beginning, Wish};
 use crate::io::{Arrival, Entering};
 use crate::recovery::mark_of;
 
@@ -25,6 +26,35 @@ impl Nuncio {
         now: Now,
     ) -> Answered {
         match request {
+            Request::Authenticate(token) if self.is_decided(&client.namespace) => {
+                let arriving = Arriving {
+                    token: Some(self.presented(token, now)),
+                    ..Arriving::default()
+                };
+                self.let_in(client, call, arriving);
+                None
+            }
+            Request::Connect { auth, opening } if self.is_decided(&client.namespace) => {
+                match self.arriving(auth, opening, now) {
+                    Ok(arriving) => {
+                        self.let_in(client, call, arriving);
+                        None
+                    }
+                    Err(refusal) => Some(Err(refusal)),
+                }
+            }
+            Request::Return {
+                auth,
+                opening,
+                identity,
+            } => {
+                let arrival = Arrival {
+                    identity: *identity,
+                    auth: Some(auth),
+                    head: opening.head().cloned(),
+                };
+                self.welcome_back(client, call, arrival, now)
+            }
             Request::Authenticate(token) => match self.verify(&token, now) {
                 Ok(identity) => self.welcome(client, call, Arrival::native(identity), now),
                 Err(refusal) => Some(Err(refusal)),
@@ -58,10 +88,7 @@ impl Nuncio {
             }
             Request::Resume { token, rooms } => self.resume(client, call, token, rooms, now),
             Request::Watch(watch) => self.watch(client, call, *watch, now),
-            Request::Refresh(token) => Some(
-                self.verify(&token, now)
-                    .and_then(|identity| self.renew(client, identity, now)),
-            ),
+            Request::Refresh(token) => self.refresh(client, call, token, now),
             Request::Renew(identity) => Some(self.renew(client, *identity, now)),
             Request::Command(command) => match client.socket.clone() {
                 Some(socket) => self.command(&socket, call, command, now),
@@ -92,7 +119,8 @@ impl Nuncio {
         now: Now,
     ) -> Answered {
         let standing = standing_of(&identity);
-        let socket = match self.connect(client, &identity.user, &standing, Role::Session) {
+        let (role, beginning) = (Role::Session, Beginning::New);
+        let socket = match self.connect(client, &identity.user, &standing, role, beginning) {
             Ok(socket) => socket,
             Err(refusal) => return Some(Err(refusal)),
         };
@@ -144,6 +172,7 @@ impl Nuncio {
         user: &UserId,
         standing: &Standing,
         role: Role,
+        beginning: Beginning,
     ) -> Result<Arc<Socket>, Refusal> {
         self.check_namespace(&client.namespace, &standing.grants)?;
         let socket = socket_of(
@@ -159,12 +188,18 @@ impl Nuncio {
             Some(_) => self.node.connect_recorded(&socket, mark_of(standing))?,
             None => self.node.connect(&socket)?,
         }
-        self.seat(client, &socket, standing);
+        self.seat(client, &socket, standing, beginning);
         Ok(socket)
     }
 
     /// Notes whose connection this is from now on.
-    pub(crate) fn seat(&self, client: &mut Client, socket: &Arc<Socket>, standing: &Standing) {
+    pub(crate) fn seat(
+        &self,
+        client: &mut Client,
+        socket: &Arc<Socket>,
+        standing: &Standing,
+        beginning: Beginning,
+    ) {
         self.anonymous.lock().remove(&client.id);
         client.id = socket.id;
         self.metrics
@@ -173,6 +208,7 @@ impl Nuncio {
             .inc();
         client.socket = Some(socket.clone());
         client.about.standing = Some(standing.clone());
+        self.record_begin(client, beginning);
         // Who was revoked after its token was verified, and before it could be found here.
         if self.is_revoked(client) {
             client.outbox.notify(Notice::Recheck);
@@ -180,7 +216,12 @@ impl Nuncio {
     }
 
     /// Exchanges a client's token; rooms that the new one does not grant are left.
-    fn renew(&self, client: &mut Client, identity: Identity, now: Now) -> Result<Outcome, Refusal> {
+    pub(crate) fn renew(
+        &self,
+        client: &mut Client,
+        identity: Identity,
+        now: Now,
+    ) -> Result<Outcome, Refusal> {
         let Some(socket) = client.socket.clone() else {
             return Err(Refusal::new(
                 ErrorCode::NotAuthenticated,
@@ -223,8 +264,22 @@ impl Nuncio {
         {
             return Some(Err(refusal));
         }
+        self.decide(socket, call, command, now)
+    }
+
+    /// Does a command that nobody else has a say in any more.
+    pub(crate) fn perform(
+        self: &Arc<Self>,
+        socket: &Arc<Socket>,
+        call: u32,
+        command: Command,
+        now: Now,
+    ) -> Answered {
         let reply = match command {
-            Command::Join(requests) => return self.join(socket, call, requests, now),
+            Command::Join(requests) => {
+                let wishes = requests.into_iter().map(Ok).collect();
+                return self.join(socket, call, wishes, now);
+            }
             Command::Publish(request) => return self.publish(socket, call, request, now),
             Command::History(mut query) => {
                 let limit = self.config.history.messages_max as u32;
@@ -289,19 +344,24 @@ impl Nuncio {
         Some(reply.map(Outcome::Reply))
     }
 
-    fn join(
+    /// Joins what is not refused; the refusals keep their places in the reply.
+    pub(crate) fn join(
         self: &Arc<Self>,
         socket: &Arc<Socket>,
         call: u32,
-        requests: Vec<JoinRequest>,
+        wishes: Vec<Wish>,
         now: Now,
     ) -> Answered {
-        let mut private = Vec::new();
+        let mut refused = Vec::new();
         let mut public = Vec::new();
-        for (index, request) in requests.into_iter().enumerate() {
-            match self.check_public(&request.room) {
-                Ok(()) => public.push(request),
-                Err(refusal) => private.push((index, request.room, refusal)),
+        for (index, wish) in wishes.into_iter().enumerate() {
+            let checked = wish.and_then(|request| match self.check_public(&request.room) {
+                Ok(()) => Ok(request),
+                Err(refusal) => Err((request.room, refusal)),
+            });
+            match checked {
+                Ok(request) => public.push(request),
+                Err((room, refusal)) => refused.push((index, room, refusal)),
             }
         }
         let positioned: Vec<_> = public
@@ -316,7 +376,7 @@ impl Nuncio {
                     app.metrics.recovery(joined.recovered);
                 }
             }
-            for (index, room, refusal) in private {
+            for (index, room, refusal) in refused {
                 rooms.insert(index, Err((room, refusal)));
             }
             Outcome::Reply(Reply::Joined(rooms))

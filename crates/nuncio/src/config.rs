@@ -5,6 +5,7 @@
 
 mod api;
 mod check;
+mod hook;
 mod network;
 mod problem;
 mod reference;
@@ -23,6 +24,7 @@ use toml::Value;
 
 pub use api::{ApiConfig, ApiKey, Scope};
 pub use check::{CheckedConfig, Keys, TlsFiles};
+pub use hook::{BackendUrl, EventKind, EventRule, HookKind, HookRule, HooksConfig, OnFailure};
 pub use network::{Network, client_address};
 pub use problem::{Place, Problem, Problems};
 pub use reference::reference;
@@ -92,6 +94,8 @@ pub struct Config {
     pub deflate: DeflateConfig,
     /// The server API for backends.
     pub api: ApiConfig,
+    /// A backend that decides, or is told.
+    pub hooks: HooksConfig,
     mode: Mode,
 }
 
@@ -189,7 +193,7 @@ impl Config {
             .any(|section| section.name() == name && !is_top(*section))
     }
 
-    fn sections(&self) -> [&dyn Section; 17] {
+    fn sections(&self) -> [&dyn Section; 18] {
         [
             &self.server,
             &self.tls,
@@ -208,10 +212,11 @@ impl Config {
             &self.streams,
             &self.deflate,
             &self.api,
+            &self.hooks,
         ]
     }
 
-    fn sections_mut(&mut self) -> [&mut dyn Section; 17] {
+    fn sections_mut(&mut self) -> [&mut dyn Section; 18] {
         [
             &mut self.server,
             &mut self.tls,
@@ -230,6 +235,7 @@ impl Config {
             &mut self.streams,
             &mut self.deflate,
             &mut self.api,
+            &mut self.hooks,
         ]
     }
 }

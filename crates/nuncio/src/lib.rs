@@ -10,6 +10,7 @@ mod calls;
 pub mod config;
 mod drain;
 mod handle;
+mod hooks;
 pub mod io;
 mod metrics;
 mod mount;
@@ -28,6 +29,7 @@ pub mod websocket;
 
 pub use builder::{Endpoint, ServerBuilder};
 pub use handle::Handle;
+pub use hooks::EventsError;
 pub use mount::{Mount, MountBody};
 pub use nuncio_model::{Right, Rights};
 pub use server::{ServeError, Server};

@@ -12,6 +12,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::hooks::HookMetrics;
+
 type Labels = [(&'static str, String); 1];
 
 /// All counters of a server.
@@ -37,6 +39,7 @@ pub(crate) struct Metrics {
     commit_seconds: Histogram,
     pub(crate) committed: Counter,
     pub(crate) commits_failed: Counter,
+    pub(crate) hooks: HookMetrics,
     scraped: Scraped,
 }
 
@@ -87,6 +90,7 @@ impl Metrics {
             commit_seconds: seconds(),
             committed: Counter::default(),
             commits_failed: Counter::default(),
+            hooks: HookMetrics::default(),
             scraped: Scraped::default(),
         };
         metrics.register();
@@ -95,6 +99,7 @@ impl Metrics {
 
     fn register(&mut self) {
         let registry = &mut self.registry;
+        self.hooks.register(registry);
         registry.register("connections", "Connections open", self.connections.clone());
         registry.register(
             "sessions",

@@ -14,6 +14,7 @@ use crate::answer::now_or_later;
 use crate::app::Nuncio;
 use crate::calls::{Answered, socket_of, standing_of};
 use crate::config::CheckedConfig;
+use crate::hooks::Beginning;
 use crate::io::{Arrival, Entering, Return};
 
 /// The order of the namespaces whose clients recover, as configured: it goes on where the store ended, or begins anew. `None` where it is off.
@@ -121,7 +122,7 @@ impl Nuncio {
         };
         let standing = standing_of(&identity);
         let socket = socket_of(client, pid, &identity.user, Role::Session);
-        self.seat(client, &socket, &standing);
+        self.seat(client, &socket, &standing, Beginning::Resumed);
         let arrival = Arrival {
             identity: identity.clone(),
             ..arrival

@@ -12,6 +12,7 @@ use nuncio_transport::{Client, Standing};
 use crate::answer::now_or_later;
 use crate::app::{Nuncio, TAKEOVER_TIMEOUT, transport};
 use crate::calls::Answered;
+use crate::hooks::Beginning;
 use crate::io::{Arrival, DisconnectReason, Entering};
 use crate::parking::{Parked, Waiter};
 
@@ -120,6 +121,7 @@ impl Nuncio {
             let reason = DisconnectReason::ClientNamespaceDisconnect;
             let _leaving = self.io.leave_for(&fresh.id, reason);
             self.node.disconnect(&fresh, End::Ended, now);
+            self.record_exchange(client, &fresh, now);
             self.metrics
                 .sessions
                 .get_or_create(&[("transport", transport(client.encoder).to_owned())])
@@ -129,7 +131,8 @@ impl Nuncio {
         let head = self.io.take_head(&client.id);
         client.id = token.socket;
         client.namespace = namespace;
-        let socket = match self.connect(client, &identity.user, &standing, Role::Session) {
+        let (role, beginning) = (Role::Session, Beginning::Resumed);
+        let socket = match self.connect(client, &identity.user, &standing, role, beginning) {
             Ok(socket) => socket,
             Err(refusal) => return Some(Err(refusal)),
         };

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 
 use crate::app::Nuncio;
 use crate::handle::Handle;
+use crate::hooks::Telling;
 
 /// Pause between two looks at what is due.
 const TICK: Duration = Duration::from_millis(100);
@@ -23,6 +24,7 @@ pub(crate) struct Running {
     pub(crate) drain: watch::Sender<bool>,
     pub(crate) tasks: JoinSet<()>,
     pub(crate) store: Option<Arc<StoreBroker<Rooms>>>,
+    pub(crate) telling: Option<Telling>,
 }
 
 impl Running {
@@ -49,6 +51,9 @@ impl Running {
         let _ = self.drain.send(true);
         self.app.drain().await;
         self.tasks.shutdown().await;
+        if let Some(telling) = self.telling.take() {
+            telling.end().await;
+        }
         if let Some(store) = self.store.take() {
             let _ = tokio::task::spawn_blocking(move || store.close()).await;
         }

@@ -26,6 +26,7 @@ use crate::auth::{Authenticator, DemoSecretError, RevocationFile, RevocationFile
 use crate::builder::ServerBuilder;
 use crate::config::{CheckedConfig, Mode, Problems};
 use crate::handle::Handle;
+use crate::hooks::{Events, EventsError, Hooks};
 use crate::io::{Hub, Io};
 use crate::metrics::Metrics;
 use crate::parking::Parking;
@@ -58,6 +59,12 @@ pub enum ServeError {
     /// The revoked tokens cannot be read.
     #[error(transparent)]
     Revocations(#[from] RevocationFileError),
+    /// The certificates that backends are known by cannot be used.
+    #[error("hooks cannot be set up: {0}")]
+    Hooks(io::Error),
+    /// Events for backends cannot be recorded.
+    #[error(transparent)]
+    Events(#[from] EventsError),
     /// Certificate or key cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -101,6 +108,7 @@ pub struct Server {
     handle: Handle,
     pub(crate) listeners: Option<Listeners>,
     store: Option<Arc<StoreBroker<Rooms>>>,
+    events: Option<Events>,
 }
 
 /// Where a server that runs alone is reached.
@@ -151,6 +159,9 @@ impl Server {
             None
         };
         let domain = recovery::domain(&config, store.as_ref(), seed)?;
+        let hooks = Hooks::from_config(&config, &metrics.hooks).map_err(ServeError::Hooks)?;
+        let events = Events::from_config(&config, &metrics.hooks)?;
+        let recorder = events.as_ref().map(|events| events.recorder.clone());
         let rooms = Rooms::new(
             encoders.clone(),
             policies.clone(),
@@ -158,7 +169,8 @@ impl Server {
             config.workers,
             seed,
         );
-        let rooms = Arc::new(rooms.ordered_by(domain));
+        let observer = recorder.clone().map(|recorder| recorder as _);
+        let rooms = Arc::new(rooms.ordered_by(domain).observed_by(observer));
         let memory = Arc::new(MemoryBroker::new(rooms.clone(), policies.clone(), seed));
         let store = store.map(|store| {
             let broker = store.into_broker(rooms.clone(), policies, seed, metrics.clone());
@@ -225,6 +237,8 @@ impl Server {
             anonymous: parking_lot::Mutex::default(),
             io,
             raw: parking_lot::Mutex::default(),
+            hooks,
+            recorder,
         });
         let timers = Arc::new(Timers::new(Instant::now()));
         let shared = Arc::new(Shared {
@@ -243,6 +257,7 @@ impl Server {
             handle: Handle::default(),
             listeners: None,
             store,
+            events,
         })
     }
 
@@ -345,6 +360,7 @@ impl Server {
             drain,
             tasks: JoinSet::new(),
             store: self.store,
+            telling: self.events.map(Events::start),
         };
         running.start(&front);
         if let Some(Listeners {

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use nuncio_model::{ErrorCode, Identity, Now, Refusal, Secret};
+use nuncio_model::{ErrorCode, Identity, Now, Opening, Refusal, Secret};
 use nuncio_transport::{
     Client, Cors, DeflateConfig, Limits, Protocols, Purpose, SocketIo, SocketIoOptions,
 };
 
 use crate::app::Nuncio;
 use crate::config::CheckedConfig;
+use crate::hooks::{Arriving, Headers};
 
 /// `None` where it is turned off.
 pub(crate) fn endpoint(config: &CheckedConfig) -> Option<Arc<SocketIo>> {
@@ -78,6 +79,33 @@ impl Nuncio {
             Some(token) => self.verify(&token, now),
             None => Err(Refusal::new(ErrorCode::NotAuthenticated, "Missing token")),
         }
+    }
+
+    /// What is known of a Socket.IO client, for a backend that decides: its CONNECT says who it is, or else the request that opened the connection.
+    pub(crate) fn arriving(
+        &self,
+        auth: Secret,
+        opening: Opening,
+        now: Now,
+    ) -> Result<Arriving, Refusal> {
+        #[derive(serde::Deserialize)]
+        struct Auth {
+            token: Option<String>,
+        }
+        let Ok(Auth { token }) = serde_json::from_str::<Auth>(auth.reveal()) else {
+            return Err(Refusal::new(
+                ErrorCode::NotAuthenticated,
+                "auth.token must be a string",
+            ));
+        };
+        let token = token.map(Secret::from).or_else(|| opening.token());
+        let head = opening.head();
+        Ok(Arriving {
+            token: token.map(|token| self.presented(token, now)),
+            headers: head.map_or_else(Headers::default, |head| Headers::of_head(head)),
+            connect: Some((auth, opening)),
+            ..Arriving::default()
+        })
     }
 }
 

@@ -8,7 +8,7 @@ use http::{Response, StatusCode, Uri};
 use nuncio_hub::Role;
 use nuncio_model::{
     Epoch, ErrorCode, Grants, Identity, JoinRequest, Now, Outcome, Position, Refusal, Right,
-    RoomName, UserId, Watch, quote,
+    RoomName, Secret, UserId, Watch, quote,
 };
 use nuncio_protocol::stream::parse_places;
 use nuncio_transport::{
@@ -19,6 +19,7 @@ use crate::answer::now_or_later;
 use crate::app::{Nuncio, Refused, namespace, query};
 use crate::calls::{Answered, standing_of};
 use crate::config::CheckedConfig;
+use crate::hooks::{Arriving, Beginning, Headers, status_of};
 use crate::origin::redact;
 
 /// `None` where they are turned off.
@@ -51,6 +52,12 @@ impl From<Refused> for NotAdmitted {
     }
 }
 
+impl From<Refusal> for NotAdmitted {
+    fn from(refusal: Refusal) -> Self {
+        Self(status_of(refusal.code), refusal)
+    }
+}
+
 impl NotAdmitted {
     fn bad(message: impl Into<String>) -> Self {
         Self(StatusCode::BAD_REQUEST, Refusal::invalid(message))
@@ -75,8 +82,8 @@ impl Nuncio {
     }
 
     /// Who wants to watch which rooms, and whether it may.
-    pub(crate) fn feed_admission(
-        &self,
+    pub(crate) async fn feed_admission(
+        self: &Arc<Self>,
         request: &Parts,
         peer: IpAddr,
     ) -> Result<FeedAdmission, NotAdmitted> {
@@ -84,16 +91,19 @@ impl Nuncio {
         self.check_room()?;
         let namespace = namespace(request)?;
         let token = self.token_of(&request.uri, &request.headers, caller)?;
-        let identity = token
-            .map(|token| {
-                self.authenticator
-                    .verify(token.as_str(), clock::now().unix_s())
-            })
-            .transpose()
-            .map_err(|error| {
-                tracing::info!(%error, %peer, "a token was refused");
-                Refused(StatusCode::UNAUTHORIZED, error.client_message())
-            })?;
+        let address = self.address_of(&request.headers, peer);
+        let identity = match token {
+            Some(token) => {
+                let arriving = Arriving {
+                    address: address.to_string(),
+                    headers: Headers::of(&request.headers),
+                    token: Some(self.presented(Secret::from(token.as_str()), clock::now())),
+                    ..Arriving::default()
+                };
+                Some(self.identify_apart(namespace.clone(), arriving).await?)
+            }
+            None => None,
+        };
         let grants = identity
             .as_ref()
             .map_or(&self.config.anonymous, |identity| &identity.grants);
@@ -104,11 +114,14 @@ impl Nuncio {
         for room in &rooms {
             self.check_watched(room, grants, identity.as_ref())?;
         }
+        if let Some(identity) = &identity {
+            self.check_watch(&namespace, &identity.user, &rooms).await?;
+        }
         let rooms = join_requests(request, rooms, grants)?;
         Ok(FeedAdmission {
             namespace,
             watch: Watch { identity, rooms },
-            address: self.address_of(&request.headers, peer),
+            address,
         })
     }
 
@@ -171,7 +184,7 @@ impl Nuncio {
             Some(identity) => (identity.user.clone(), standing_of(identity), Role::Feed),
             None => (visitor(), self.visitor_standing(), Role::Visitor),
         };
-        let socket = match self.connect(client, &user, &standing, role) {
+        let socket = match self.connect(client, &user, &standing, role, Beginning::New) {
             Ok(socket) => socket,
             Err(refusal) => return Some(Err(refusal)),
         };

@@ -349,11 +349,7 @@ fn without_a_grant_anywhere_nothing_is_granted_but_the_main_namespace() {
         .unwrap();
 
     assert!(ann.grants.rooms.is_empty() && ann.grants.private.is_empty());
-    assert!(
-        ann.grants
-            .check_namespace(&nuncio_model::Namespace::default())
-            .is_ok()
-    );
+    assert!(ann.grants.check_namespace(&Namespace::default()).is_ok());
 }
 
 #[test]

@@ -43,6 +43,8 @@ pub struct CheckedConfig {
     pub api_keys: Vec<ApiKey>,
     /// Threads that serve connections, at least one.
     pub workers: usize,
+    /// What requests to a backend are signed with, when there are hooks.
+    pub hook_secret: Option<Secret>,
 }
 
 /// Where the secrets come from.
@@ -90,8 +92,9 @@ impl Config {
         let tls = self.check_tls(&mut problems);
         let keys = self.check_keys(&mut problems);
         let api_keys = self.check_api(&mut problems);
+        let hook_secret = self.check_hooks(&mut problems);
         if problems.is_empty() {
-            Ok(self.into_checked(tls, keys, api_keys))
+            Ok(self.into_checked(tls, keys, api_keys, hook_secret))
         } else {
             Err(Problems(problems))
         }
@@ -102,6 +105,7 @@ impl Config {
         tls: Option<TlsFiles>,
         keys: Keys,
         api_keys: Vec<ApiKey>,
+        hook_secret: Option<Secret>,
     ) -> CheckedConfig {
         let hosts = match self.mode {
             Mode::Demo => Hosts::Loopback,
@@ -124,6 +128,7 @@ impl Config {
             tls,
             api_keys,
             workers,
+            hook_secret,
         }
     }
 
@@ -420,7 +425,7 @@ fn check_secret(number: usize, secret: &Secret, problems: &mut Vec<Problem>) {
     }
 }
 
-fn secrets_of(text: &str) -> impl Iterator<Item = Secret> {
+pub(super) fn secrets_of(text: &str) -> impl Iterator<Item = Secret> {
     let lines = text.lines().map(str::trim);
     lines
         .filter(|line| !line.is_empty() && !line.starts_with('#'))
@@ -440,7 +445,7 @@ fn check_readable(key: &'static str, path: &Path, problems: &mut Vec<Problem>) {
     }
 }
 
-fn unreadable(key: &'static str, path: &Path, error: &std::io::Error) -> Problem {
+pub(super) fn unreadable(key: &'static str, path: &Path, error: &std::io::Error) -> Problem {
     let fault = format!("{error}; name a file that the user running nuncio may read");
     Problem::rule(key, quote(&path.to_string_lossy()), fault)
 }

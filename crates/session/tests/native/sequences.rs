@@ -223,9 +223,10 @@ fn outcome(answer: Answer, request: &Request) -> Result<Outcome, Refusal> {
         Answer::Done => {}
     }
     Ok(match request {
-        Request::Authenticate(_) | Request::Connect { .. } | Request::Enter(_) => {
-            admitted(identity())
-        }
+        Request::Authenticate(_)
+        | Request::Connect { .. }
+        | Request::Enter(_)
+        | Request::Return { .. } => admitted(identity()),
         Request::Watch(_) => unreachable!("feeds have no session"),
         Request::Resume { .. } => resumed(vec![Ok(joined("chat:a", 9, 1))]),
         Request::Refresh(_) | Request::Renew(_) => Outcome::Refreshed(Box::new(ending_in(70))),

@@ -1,0 +1,10 @@
+//! Hooks against a backend that is none of ours: what it decides, what it is told, and what happens when it fails.
+
+#![expect(clippy::unwrap_used, reason = "a failed test panics")]
+
+mod commands;
+mod connect;
+mod events;
+mod examples;
+mod failure;
+mod order;
