@@ -11,3 +11,8 @@ fn the_page_chats_and_survives_its_server() {
 fn the_official_socketio_bundle_shares_rooms_with_native_clients() {
     node_test("socketio.test.mjs");
 }
+
+#[test]
+fn an_event_source_misses_and_repeats_nothing() {
+    node_test("events.test.mjs");
+}

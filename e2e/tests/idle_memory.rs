@@ -43,12 +43,102 @@ async fn a_socketio_client_that_has_upgraded_costs_the_same() {
     assert!(bytes <= SOCKETIO_BYTES_MAX, "{bytes}");
 }
 
+/// What a feed, a stream or a poll that waits may cost beside what hyper keeps for its connection: two buffers of 8 KiB, most of it untouched.
+const STREAM_BYTES_MAX: usize = 6500;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn streams_and_polls_cost_less_than_6500_bytes_beside_their_http_connection() {
+    let (streaming, waiting) = (bare(get_stream).await, bare(get_nothing).await);
+
+    for (name, connect_one, http) in [
+        ("a feed", watch as Connect, streaming),
+        ("a stream", stream as Connect, streaming),
+        ("a poll that waits", poll as Connect, waiting),
+    ] {
+        let bytes = cost(connect_one).await;
+        let own = bytes.saturating_sub(http);
+        eprintln!("{name}: {bytes} bytes, {http} of them for its HTTP connection, {own} its own");
+        assert!(own <= STREAM_BYTES_MAX, "{name}: {own}");
+    }
+}
+
+/// Bytes of heap for each connection of a server that is hyper and nothing else.
+async fn bare(connect_one: Connect) -> usize {
+    let _alone = HEAP.lock().await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let serving = tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let connection = hyper::server::conn::http1::Builder::new()
+                .timer(hyper_util::rt::TokioTimer::new())
+                .header_read_timeout(Duration::from_secs(3600))
+                .serve_connection(
+                    hyper_util::rt::TokioIo::new(stream),
+                    hyper::service::service_fn(respond),
+                )
+                .with_upgrades();
+            tokio::spawn(connection);
+        }
+    });
+    let connect = async |count| {
+        let connecting = move || (0..count).map(|_| connect_one(address, "")).collect();
+        let connected: Vec<TcpStream> = tokio::task::spawn_blocking(connecting).await.unwrap();
+        connected
+    };
+    let _first = connect(500).await;
+    let before = live_bytes().await;
+    let _more = connect(2000).await;
+    let after = live_bytes().await;
+    serving.abort();
+    (after - before) / 2000
+}
+
+/// One event and then silence, or silence at once.
+async fn respond(
+    request: hyper::Request<hyper::body::Incoming>,
+) -> Result<hyper::Response<Silence>, std::convert::Infallible> {
+    if request.uri().path() == "/poll" {
+        std::future::pending::<()>().await;
+    }
+    Ok(hyper::Response::new(Silence(Some("retry: 1\n\n"))))
+}
+
+struct Silence(Option<&'static str>);
+
+impl hyper::body::Body for Silence {
+    type Data = hyper::body::Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<hyper::body::Frame<Self::Data>, Self::Error>>> {
+        self.0.take().map_or(std::task::Poll::Pending, |event| {
+            std::task::Poll::Ready(Some(Ok(hyper::body::Frame::data(event.into()))))
+        })
+    }
+}
+
+fn get_stream(address: std::net::SocketAddr, _: &str) -> TcpStream {
+    let mut stream = get(address, "/sse", "");
+    read_until(&mut stream, b"retry");
+    stream
+}
+
+fn get_nothing(address: std::net::SocketAddr, _: &str) -> TcpStream {
+    get(address, "/poll", "")
+}
+
 /// Bytes of heap for each client that was connected in this way and is silent.
 async fn cost(connect_one: Connect) -> usize {
     let _alone = HEAP.lock().await;
     // The sockets below answer no pings.
-    let config = "[log]\nlevel = \"error\"\n[socketio]\nping_interval = \"1h\"";
-    let server = TestServer::start(config).await;
+    let server = TestServer::set(&[
+        "log.level=error",
+        "socketio.ping_interval=1h",
+        "streams.poll_wait=1h",
+    ])
+    .await;
     let mut clients = connect(&server, connect_one, 0..500).await;
     let before = live_bytes().await;
 
@@ -93,6 +183,63 @@ fn connect_one(address: std::net::SocketAddr, token: &str) -> TcpStream {
     stream
 }
 
+fn watch(address: std::net::SocketAddr, token: &str) -> TcpStream {
+    let mut stream = get(address, &format!("/sse?room=lobby&token={token}"), "");
+    read_until(&mut stream, b"room:position");
+    stream
+}
+
+fn stream(address: std::net::SocketAddr, token: &str) -> TcpStream {
+    let (session, cursor) = open_session(address, token);
+    let mut stream = get(address, &format!("/sse?cursor={cursor}"), &session);
+    read_until(&mut stream, b"retry");
+    join_lobby(address, &session);
+    read_until(&mut stream, br#""ack":1"#);
+    stream
+}
+
+fn poll(address: std::net::SocketAddr, token: &str) -> TcpStream {
+    let (session, cursor) = open_session(address, token);
+    join_lobby(address, &session);
+    let batch = ask_as(address, &format!("GET /poll?cursor={cursor}"), &session, "");
+    assert!(batch.contains(r#""ack":1"#), "{batch}");
+    let path = format!("/poll?cursor={}", cursor_of(&batch));
+    get(address, &path, &session)
+}
+
+fn join_lobby(address: std::net::SocketAddr, session: &str) {
+    let body = r#"{"n":1,"messages":[{"type":"room:join","roomId":"lobby","id":1}]}"#;
+    ask_as(address, "POST /send", session, body);
+}
+
+/// The header that names a new session, and its cursor.
+fn open_session(address: std::net::SocketAddr, token: &str) -> (String, String) {
+    let opened = ask(address, &format!("POST /poll?token={token}"), "");
+    let (_, resume) = opened.split_once(r#""resume":""#).unwrap();
+    let resume = resume.split('"').next().unwrap();
+    let session = format!("Authorization: Nuncio-Session {resume}\r\n");
+    (session, cursor_of(&opened))
+}
+
+fn cursor_of(batch: &str) -> String {
+    let (_, cursor) = batch.split_once(r#""cursor":"#).unwrap();
+    cursor.split(',').next().unwrap().to_owned()
+}
+
+/// A request whose response is not read yet.
+fn get(address: std::net::SocketAddr, path: &str, headers: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(5)))
+        .unwrap();
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: {address}\r\n{headers}\r\n"
+    )
+    .unwrap();
+    stream
+}
+
 fn connect_socketio(address: std::net::SocketAddr, token: &str) -> TcpStream {
     let mut stream = websocket(address, "/socket.io/?EIO=4&transport=websocket");
     send(&mut stream, &format!(r#"40{{"token":"{token}"}}"#));
@@ -125,10 +272,14 @@ fn join_socketio(mut stream: TcpStream) -> TcpStream {
 
 /// One request on a connection of its own, and its whole response.
 fn ask(address: std::net::SocketAddr, request: &str, body: &str) -> String {
+    ask_as(address, request, "", body)
+}
+
+fn ask_as(address: std::net::SocketAddr, request: &str, headers: &str, body: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
     let len = body.len();
     let head = format!(
-        "{request} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {len}\r\n\r\n"
+        "{request} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{headers}Content-Length: {len}\r\n\r\n"
     );
     stream.write_all((head + body).as_bytes()).unwrap();
     let mut response = String::new();

@@ -105,7 +105,7 @@ fn typescript_server() -> Outcome {
 }
 
 fn judges() -> Outcome {
-    let line = "cargo test --locked --package nuncio-e2e --features judges --no-fail-fast --test guide_client --test node_websocket --test browser --test socketio_official --test socketio_python --test socketio_java --test rust_socketio_client --test rust_websocket_client --test autobahn --test autobahn_client";
+    let line = "cargo test --locked --package nuncio-e2e --features judges --no-fail-fast --test guide_client --test node_websocket --test browser --test proxies --test socketio_official --test socketio_python --test socketio_java --test rust_socketio_client --test rust_websocket_client --test autobahn --test autobahn_client";
     run(with_judges(&mut command(line)))
 }
 

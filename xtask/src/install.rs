@@ -3,12 +3,14 @@
 use crate::step::{Outcome, command, run, succeeds};
 
 /// Programs by the Debian package that brings them.
-const PROGRAMS: [(&str, &str); 7] = [
+const PROGRAMS: [(&str, &str); 9] = [
     ("node", "nodejs"),
     ("npm", "npm"),
     ("chromium", "chromium"),
     ("python3", "python3-pip"),
     ("cc", "gcc"),
+    ("curl", "curl"),
+    ("nginx", "nginx"),
     ("javac", "default-jdk-headless"),
     ("mvn", "maven"),
 ];
@@ -22,7 +24,7 @@ pub(crate) fn programs() -> Outcome {
         .map(|(_, package)| *package)
         .collect();
     if packages.is_empty() {
-        eprintln!("node, npm, chromium, python3, cc, javac and mvn are here");
+        eprintln!("node, npm, chromium, python3, cc, curl, nginx, javac and mvn are here");
     } else {
         apt_install(&packages)?;
     }

@@ -16,6 +16,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::app::App;
 use crate::driver::Shared;
+use crate::place::Place;
 use crate::service::{Endpoints, Service, boxed};
 
 /// Bounds of connections before their upgrade.
@@ -56,6 +57,9 @@ pub struct Front<A> {
 /// Said to a connection that is one too many, without reading its request.
 const OVERLOADED: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 
+/// The shortest time in which a peer may acknowledge nothing, however short the heartbeat: a network may be away for a moment.
+const PATIENCE_MIN: Duration = Duration::from_secs(30);
+
 /// Pause after an accept that failed because the process is out of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -84,17 +88,24 @@ impl<A: App> Front<A> {
         permit: OwnedSemaphorePermit,
     ) {
         let _ = stream.set_nodelay(true);
+        // Whoever reads a stream of events answers no pings: the system notices for us that nothing arrives, or that nothing is taken.
+        let limits = &self.shared.settings.connection;
+        let patience = limits.heartbeat_interval + limits.heartbeat_timeout;
+        let patience = patience.max(PATIENCE_MIN);
+        let _ = rustix::net::sockopt::set_tcp_user_timeout(&stream, patience.as_millis() as u32);
         match &self.tls {
-            None => self.serve_http(TokioIo::new(stream), peer).await,
+            // On the heap, or a plain connection would have room for an encrypted one.
+            None => Box::pin(self.serve_http(TokioIo::new(stream), peer, permit)).await,
             Some(tls) => {
                 match tokio::time::timeout(self.limits.head_timeout, tls.accept(stream)).await {
-                    Ok(Ok(stream)) => self.serve_http(TokioIo::new(stream), peer).await,
+                    Ok(Ok(stream)) => {
+                        Box::pin(self.serve_http(TokioIo::new(stream), peer, permit)).await
+                    }
                     Ok(Err(error)) => tracing::debug!(%error, %peer, "a TLS handshake failed"),
                     Err(_) => tracing::debug!(%peer, "a TLS handshake took too long"),
                 }
             }
         }
-        drop(permit);
     }
 
     /// What answers the requests of one connection, from this address.
@@ -104,14 +115,16 @@ impl<A: App> Front<A> {
             endpoints: self.endpoints.clone(),
             drain: self.drain.clone(),
             peer,
+            place: Place::default(),
         }
     }
 
-    async fn serve_http<T>(&self, io: T, peer: SocketAddr)
+    async fn serve_http<T>(&self, io: T, peer: SocketAddr, permit: OwnedSemaphorePermit)
     where
         T: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
     {
-        let service = self.service(peer.ip().to_canonical());
+        let mut service = self.service(peer.ip().to_canonical());
+        service.place = Place::taken(permit);
         let mut drain = self.drain.clone();
         let drains = *drain.borrow();
         let connection = http1::Builder::new()

@@ -21,6 +21,7 @@ use crate::driver::{Driver, Shared};
 use crate::echo::{self, EchoMode};
 use crate::encoders::encoder_of;
 use crate::io::{Direct, Woken};
+use crate::place::Place;
 use crate::raw;
 use crate::sink::{Outbox, Wire};
 use crate::socketio::{Cut, SocketIo};
@@ -51,6 +52,7 @@ pub struct Service<A> {
     pub(crate) endpoints: Arc<Endpoints>,
     pub(crate) drain: watch::Receiver<bool>,
     pub(crate) peer: IpAddr,
+    pub(crate) place: Place,
 }
 
 impl<A> Clone for Service<A> {
@@ -60,6 +62,7 @@ impl<A> Clone for Service<A> {
             endpoints: self.endpoints.clone(),
             drain: self.drain.clone(),
             peer: self.peer,
+            place: self.place.clone(),
         }
     }
 }
@@ -70,32 +73,32 @@ impl<A: App> Service<A> {
     /// # Errors
     /// [`Cut`]: the connection of the request ends without an answer.
     pub async fn respond(self, request: Request<RequestBody>) -> Result<Response<Body>, Cut> {
+        // Each on the heap: a connection that waits with one request has no room for all the others.
         let path = request.uri().path();
         let mut raw = self.endpoints.raw.iter();
         if let Some(endpoint) = raw.find(|endpoint| endpoint.path() == path).cloned() {
-            return Ok(self.upgrade_raw(endpoint, request).await);
+            return Ok(Box::pin(self.upgrade_raw(endpoint, request)).await);
         }
         let mut endpoints = self.endpoints.socketio.iter();
         if let Some(endpoint) = endpoints.find(|endpoint| endpoint.is_path(path)).cloned() {
-            return self.serve_socketio(endpoint, request).await;
+            return Box::pin(self.serve_socketio(endpoint, request)).await;
         }
         let streams = self.endpoints.streams.as_ref();
         let streams = streams.and_then(|streams| Some((streams.clone(), streams.route(path)?)));
         if let Some((streams, route)) = streams {
-            // On the heap, or every connection would have room for it.
             return Ok(Box::pin(self.serve_stream(streams, route, request)).await);
         }
         let response = if self.endpoints.websocket.as_deref() == Some(path) {
-            self.upgrade(request, Purpose::Session).await
+            Box::pin(self.upgrade(request, Purpose::Session)).await
         } else if self.endpoints.echo.as_deref() == Some(path) {
             let mode = if request.uri().query().is_some_and(is_plain) {
                 EchoMode::Plain
             } else {
                 EchoMode::Guide
             };
-            self.upgrade(request, Purpose::Echo(mode)).await
+            Box::pin(self.upgrade(request, Purpose::Echo(mode))).await
         } else {
-            self.shared.app.respond(request, self.peer).await
+            Box::pin(self.shared.app.respond(request, self.peer)).await
         };
         Ok(response)
     }

@@ -68,7 +68,10 @@ impl<A: App> Service<A> {
                 RequestKind::Http => response(error.response(), None),
                 RequestKind::Upgrade => closing(response(error.upgrade_response(), None)),
             }),
-            (Ok(Route::Session), Some((mailbox, _))) => poll(endpoint, mailbox, request).await,
+            (Ok(Route::Session), Some((mailbox, _))) => {
+                self.place.give_up();
+                poll(endpoint, mailbox, request).await
+            }
             (Ok(Route::SessionWebSocket), Some((mailbox, _))) => {
                 Ok(self.upgrade_session(endpoint, request, mailbox))
             }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use nuncio_model::{ErrorCode, Refusal, ResumeToken};
 use nuncio_protocol::stream;
@@ -23,7 +23,7 @@ mod query;
 
 pub use answer::refuse;
 
-use answer::{batch, come_back, event_stream, no_content, not_allowed, reply, taken};
+use answer::{Coding, batch, come_back, event_stream, no_content, not_allowed, reply, taken};
 use query::{cursor, cursor_of_poll, is_event_source, last_event_id, session_token};
 
 impl<A: App> Service<A> {
@@ -40,13 +40,23 @@ impl<A: App> Service<A> {
             Err(response) => return *response,
         };
         let cors = endpoint.cors.clone();
-        let mut response = match (route, &parts.method) {
-            (_, &Method::OPTIONS) => cors.preflight(&parts.headers),
-            (Route::Sse, &Method::GET) => self.stream(endpoint, &parts).await,
-            (Route::Sse, &Method::HEAD) => event_stream(text("")),
-            (Route::Poll, &Method::GET) => self.poll(&endpoint, &parts).await,
-            (Route::Poll, &Method::POST) => self.open(endpoint, parts, body).await,
-            (Route::Send, &Method::POST) => self.send(&endpoint, &parts, body).await,
+        let mut response = match (route, parts.method.clone()) {
+            (_, Method::OPTIONS) => cors.preflight(&parts.headers),
+            (Route::Sse, Method::GET) => self.stream(endpoint, &parts).await,
+            (Route::Sse, Method::HEAD) => event_stream(text("")),
+            (Route::Poll, Method::GET) => {
+                drop(body);
+                match self.poll(&endpoint, &parts) {
+                    Ok(waiting) => {
+                        // What waits long keeps nothing of its request.
+                        drop((self, endpoint, parts));
+                        waiting.answered().await
+                    }
+                    Err(refused) => reply(refused),
+                }
+            }
+            (Route::Poll, Method::POST) => Box::pin(self.open(endpoint, parts, body)).await,
+            (Route::Send, Method::POST) => Box::pin(self.send(&endpoint, &parts, body)).await,
             (Route::Sse, _) => not_allowed("GET, HEAD, OPTIONS"),
             (Route::Poll, _) => not_allowed("GET, POST, OPTIONS"),
             (Route::Send, _) => not_allowed("POST, OPTIONS"),
@@ -77,6 +87,7 @@ impl<A: App> Service<A> {
             Ok(cursor) => cursor,
             Err(refusal) => return reply(Reply::refused(&refusal)),
         };
+        self.place.give_up();
         let (answer, answered) = oneshot::channel();
         let presence = Presence::of(mailbox.clone());
         if !mailbox.push(Letter::Stream(presence.id, cursor, answer)) {
@@ -100,6 +111,7 @@ impl<A: App> Service<A> {
     async fn feed(self, endpoint: &Streams, parts: &Parts) -> Response<Body> {
         match self.shared.app.admit_feed(parts, self.peer).await {
             Ok(admission) => {
+                self.place.give_up();
                 let body = FeedBody::open(self.shared, endpoint, admission);
                 event_stream(body.boxed_unsync())
             }
@@ -129,24 +141,30 @@ impl<A: App> Service<A> {
         }
         let first = (!first.trim().is_empty()).then(|| first.into());
         let (presence, answered) = open::session(self.shared, endpoint, admission, first);
-        wait(presence, answered, &parts.headers).await
+        let waiting = Waiting {
+            presence,
+            answered,
+            coding: Coding::of(&parts.headers),
+        };
+        waiting.answered().await
     }
 
-    /// `GET /poll`: waits for messages.
-    async fn poll(self, endpoint: &Streams, parts: &Parts) -> Response<Body> {
-        let Some(mailbox) = session_token(parts).and_then(|token| find(endpoint, &token)) else {
-            return reply(Reply::gone());
-        };
-        let cursor = match cursor_of_poll(parts) {
-            Ok(cursor) => cursor,
-            Err(refusal) => return reply(Reply::refused(&refusal)),
-        };
+    /// `GET /poll`: asks for messages.
+    fn poll(&self, endpoint: &Streams, parts: &Parts) -> Result<Waiting, Reply> {
+        let mailbox = session_token(parts).and_then(|token| find(endpoint, &token));
+        let mailbox = mailbox.ok_or_else(Reply::gone)?;
+        let cursor = cursor_of_poll(parts).map_err(|refusal| Reply::refused(&refusal))?;
+        self.place.give_up();
         let (answer, answered) = oneshot::channel();
         let presence = Presence::of(mailbox.clone());
         if !mailbox.push(Letter::Poll(presence.id, cursor, answer)) {
-            return reply(Reply::gone());
+            return Err(Reply::gone());
         }
-        wait(presence, answered, &parts.headers).await
+        Ok(Waiting {
+            presence,
+            answered,
+            coding: Coding::of(&parts.headers),
+        })
     }
 
     /// `POST /send`: what the client says.
@@ -208,18 +226,22 @@ fn find(endpoint: &Streams, token: &nuncio_model::Secret) -> Option<Arc<Mailbox>
     endpoint.table.find(&token)
 }
 
-/// Waits for the batch that a request asked for.
-async fn wait(
+/// A request that waits for its batch.
+struct Waiting {
     presence: Presence,
     answered: oneshot::Receiver<Reply>,
-    headers: &HeaderMap,
-) -> Response<Body> {
-    let answered = answered.await;
-    presence.answered();
-    match answered {
-        Ok(Reply::Batch(cursor, texts)) => batch(cursor, &texts, headers),
-        Ok(other) => reply(other),
-        Err(_) => reply(Reply::gone()),
+    coding: Coding,
+}
+
+impl Waiting {
+    async fn answered(self) -> Response<Body> {
+        let answered = self.answered.await;
+        self.presence.answered();
+        match answered {
+            Ok(Reply::Batch(cursor, texts)) => batch(cursor, &texts, self.coding),
+            Ok(other) => reply(other),
+            Err(_) => reply(Reply::gone()),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nuncio_hub::{Notice, RoomKey};
+use nuncio_hub::{Notice, Role, RoomKey};
 use nuncio_model::{CloseCode, Namespace, RoomName};
 use nuncio_transport::Socket;
 use schemars::JsonSchema;
@@ -114,7 +114,10 @@ impl Command for Sessions {
                 work.app.node.sockets(Some(&namespace))
             }
         };
-        sockets.retain(|socket| user.as_ref().is_none_or(|user| socket.user == *user));
+        // Visitors are nobody's sessions.
+        sockets.retain(|socket| {
+            socket.role != Role::Visitor && user.as_ref().is_none_or(|user| socket.user == *user)
+        });
         let count = sockets.len() as u64;
         if let Some(after) = self.after {
             sockets.retain(|socket| socket.id > after.0);

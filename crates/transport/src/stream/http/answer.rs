@@ -37,9 +37,9 @@ pub(super) fn taken(number: u64) -> Response<Body> {
 }
 
 /// The answer to a poll, compressed where the client can read that and it is worth while.
-pub(super) fn batch(cursor: u64, texts: &[Bytes], headers: &HeaderMap) -> Response<Body> {
+pub(super) fn batch(cursor: u64, texts: &[Bytes], coding: Coding) -> Response<Body> {
     let body = stream::batch(cursor, texts);
-    let mut response = if body.len() >= GZIP_MIN && takes_gzip(headers) {
+    let mut response = if body.len() >= GZIP_MIN && coding == Coding::Gzip {
         let mut response = json(StatusCode::OK, gzip(&body));
         let gzip = HeaderValue::from_static("gzip");
         response
@@ -58,6 +58,23 @@ fn gzip(body: &[u8]) -> Bytes {
     let mut gzip = GzEncoder::new(Vec::with_capacity(body.len() / 2), Compression::fast());
     let written = gzip.write_all(body).and_then(|()| gzip.finish());
     written.expect("memory takes everything").into()
+}
+
+/// How a batch may be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Coding {
+    Identity,
+    Gzip,
+}
+
+impl Coding {
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        if takes_gzip(headers) {
+            Self::Gzip
+        } else {
+            Self::Identity
+        }
+    }
 }
 
 /// Whether `Accept-Encoding` names gzip and does not weigh it with zero (RFC 9110 §12.5.3).
