@@ -10,18 +10,17 @@ use http::request::Parts;
 use http::{HeaderMap, Response, StatusCode, Uri, header};
 use nuncio_hub::{EncoderId, End, Notice, Role};
 use nuncio_model::{
-    CloseCode, ErrorCode, Head, Namespace, Now, Outcome, Refusal, Request, ResumeToken, Secret,
-    SocketId,
+    CloseCode, ErrorCode, Head, Namespace, Now, Outcome, Refusal, Request, ResumeToken, SocketId,
 };
 use nuncio_transport::{
     Admission, AllowedOrigin, App, Body, Client, Closed, ClosedBy, Credentials, FeedAdmission,
-    Form, Node, Outbox, POLLING, RequestBody, SSE, Visitor, clock, raw, text,
+    Form, Node, Outbox, POLLING, RequestBody, SSE, Visitor, raw, text,
 };
 use parking_lot::Mutex;
 
 use crate::auth::{Authenticator, CookieRule, RevocationFile, Token, find_token};
 use crate::config::{CheckedConfig, client_address};
-use crate::hooks::{Arriving, Headers, Hooks, Recorder};
+use crate::hooks::{Hooks, Recorder};
 use crate::io::Io;
 use crate::metrics::{self, Present};
 use crate::origin::{Caller, redact};
@@ -326,53 +325,6 @@ impl Refused {
 }
 
 impl Nuncio {
-    /// What a request asks for; who asks is left to the backend where that decides.
-    fn admission(
-        &self,
-        request: &Parts,
-        peer: IpAddr,
-    ) -> Result<(Admission, Option<Arriving>), Refused> {
-        let config = &self.config.config;
-        let caller = self.caller(&request.uri, &request.headers)?;
-        self.check_room()?;
-        let token = self.token_of(&request.uri, &request.headers, caller)?;
-        let namespace = namespace(request)?;
-        let resume = query(request, "resume").map(Secret::new);
-        let address = self.address_of(&request.headers, peer);
-        let is_decided = self.connect_rule(&namespace).is_some();
-        let has_time = config.auth.first_message || resume.is_some();
-        let arriving = (is_decided && (token.is_some() || !has_time)).then(|| Arriving {
-            address: address.to_string(),
-            headers: Headers::of(&request.headers),
-            token: token
-                .as_ref()
-                .map(|token| self.presented(Secret::from(token.as_str()), clock::now())),
-            ..Arriving::default()
-        });
-        let identity = match &token {
-            _ if is_decided => None,
-            Some(token) => Some(
-                self.authenticator
-                    .verify(token.as_str(), clock::now().unix_s())
-                    .map_err(|error| {
-                        tracing::info!(%error, %peer, "a token was refused");
-                        Refused(StatusCode::UNAUTHORIZED, error.client_message())
-                    })?,
-            ),
-            None if !self.authenticator.is_on() => Some(self.nobody()),
-            None if has_time => None,
-            None => return Err(Refused(StatusCode::UNAUTHORIZED, "Missing token")),
-        };
-        let admission = Admission {
-            namespace,
-            identity,
-            resume,
-            opening: self.head(token.as_ref(), &request.uri, &request.headers),
-            address,
-        };
-        Ok((admission, arriving))
-    }
-
     /// Whose page a request comes from.
     pub(crate) fn caller(&self, uri: &Uri, headers: &HeaderMap) -> Result<Caller, Refused> {
         self.config.origins.check(uri, headers).map_err(|error| {

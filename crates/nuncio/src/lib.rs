@@ -1,5 +1,6 @@
 //! A real-time messaging server to embed: rooms over WebSocket, Socket.IO, SSE and long polling, with order and replay.
 
+mod admission;
 mod answer;
 mod api;
 mod app;
