@@ -10,8 +10,6 @@ use crate::settings::SettingsArgs;
 /// The arguments of `nuncio check-config`.
 #[derive(Debug, Args)]
 pub(crate) struct CheckConfigArgs {
-    #[command(flatten)]
-    settings: SettingsArgs,
     /// Print the reference of all keys (docs/configuration.md) instead.
     #[arg(long)]
     reference: bool,
@@ -21,12 +19,11 @@ pub(crate) struct CheckConfigArgs {
 ///
 /// # Errors
 /// [`Problems`](nuncio::config::Problems), all at once.
-pub(crate) fn run(args: &CheckConfigArgs) -> Result<()> {
+pub(crate) fn run(args: &CheckConfigArgs, settings: &SettingsArgs) -> Result<()> {
     if args.reference {
         return print(&reference());
     }
-    let (config, file) = args.settings.load()?;
-    let checked = config.check()?;
+    let (checked, file) = settings.load()?;
     let source = match (checked.config.mode(), file) {
         (_, Some(file)) => file.display().to_string(),
         (Mode::Demo, None) => "the demo: there is no configuration file, and no secret".to_owned(),

@@ -24,7 +24,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 /// Without a command it serves. Without a configuration file and without secrets that is a demo on this machine: open the address that it
 /// prints in two tabs of a browser, and chat.
 #[derive(Debug, Parser)]
-#[command(version, args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
+#[command(version, after_help = EXAMPLES)]
 struct Cli {
     #[command(flatten)]
     settings: settings::SettingsArgs,
@@ -35,7 +35,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve until a signal ends it (the default).
-    Serve(serve::ServeArgs),
+    Serve,
     /// Say what is wrong with the configuration, or what holds.
     CheckConfig(check_config::CheckConfigArgs),
     /// Mint a token for development.
@@ -58,10 +58,9 @@ All keys: docs/configuration.md, or nuncio check-config --reference";
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let ended = match cli.command {
-        None => serve::run(&cli.settings),
-        Some(Command::Serve(args)) => serve::run(&args.settings),
-        Some(Command::CheckConfig(args)) => check_config::run(&args),
-        Some(Command::Token(args)) => token::run(&args),
+        None | Some(Command::Serve) => serve::run(&cli.settings),
+        Some(Command::CheckConfig(args)) => check_config::run(&args, &cli.settings),
+        Some(Command::Token(args)) => token::run(&args, &cli.settings),
         Some(Command::Bench(args)) => bench::run(args),
     };
     ended.map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS)
@@ -113,5 +112,24 @@ mod tests {
             cli.settings.flags(),
             ["server.echo=true", "server.listen=127.0.0.1:9"]
         );
+    }
+
+    #[test]
+    fn settings_may_stand_before_the_command_or_after_it() {
+        for line in [
+            "nuncio --listen 127.0.0.1:9 serve",
+            "nuncio serve --listen 127.0.0.1:9",
+            "nuncio -l 127.0.0.1:9 check-config",
+            "nuncio token --user ann -l 127.0.0.1:9",
+        ] {
+            let cli = Cli::parse_from(line.split(' '));
+
+            assert!(cli.command.is_some(), "{line}");
+            assert_eq!(
+                cli.settings.flags(),
+                ["server.listen=127.0.0.1:9"],
+                "{line}"
+            );
+        }
     }
 }

@@ -1,7 +1,6 @@
 //! `nuncio serve`: the server itself.
 
 use anyhow::{Context as _, Result};
-use clap::Args;
 use nuncio::Server;
 use nuncio::config::{CheckedConfig, Mode};
 use tracing::info;
@@ -9,20 +8,12 @@ use tracing::info;
 use crate::settings::SettingsArgs;
 use crate::{file_limit, log, print};
 
-/// The arguments of `nuncio serve`.
-#[derive(Debug, Args)]
-pub(crate) struct ServeArgs {
-    #[command(flatten)]
-    pub(crate) settings: SettingsArgs,
-}
-
 /// Serves until a signal ends it.
 ///
 /// # Errors
 /// What is wrong with the configuration, or why the server cannot start.
 pub(crate) fn run(settings: &SettingsArgs) -> Result<()> {
     let (config, file) = settings.load()?;
-    let config = config.check()?;
     log::start(&config.config.log)?;
     info!(
         version = env!("CARGO_PKG_VERSION"),

@@ -4,19 +4,24 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
-use nuncio::config::{Config, Sources};
+use nuncio::config::{CheckedConfig, Config, Sources};
 
 /// The flags that say what the configuration is.
 #[derive(Debug, Args)]
 pub(crate) struct SettingsArgs {
     /// The configuration file; without it nuncio.toml of this folder, if there is one.
-    #[arg(long, short, value_name = "FILE", env = "NUNCIO_CONFIG")]
+    #[arg(long, short, value_name = "FILE", env = "NUNCIO_CONFIG", global = true)]
     config: Option<PathBuf>,
     /// Address and port; short for --set server.listen=…
-    #[arg(long, short, value_name = "ADDRESS:PORT")]
+    #[arg(long, short, value_name = "ADDRESS:PORT", global = true)]
     listen: Option<String>,
     /// Set any key, over the file and the environment; may be repeated.
-    #[arg(long = "set", short = 's', value_name = "SECTION.KEY=VALUE")]
+    #[arg(
+        long = "set",
+        short = 's',
+        value_name = "SECTION.KEY=VALUE",
+        global = true
+    )]
     set: Vec<String>,
 }
 
@@ -24,8 +29,8 @@ pub(crate) struct SettingsArgs {
 const DEFAULT_FILE: &str = "nuncio.toml";
 
 impl SettingsArgs {
-    /// Reads everything, and says which file was read.
-    pub(crate) fn load(&self) -> Result<(Config, Option<PathBuf>)> {
+    /// Reads everything and checks it, and says which file was read.
+    pub(crate) fn load(&self) -> Result<(CheckedConfig, Option<PathBuf>)> {
         let default = || {
             Path::new(DEFAULT_FILE)
                 .exists()
@@ -37,7 +42,7 @@ impl SettingsArgs {
             variables: variables()?,
             flags: self.flags(),
         };
-        Ok((Config::load(&sources)?, file))
+        Ok((Config::load_checked(&sources)?, file))
     }
 
     /// What the flags assign, in rising precedence.

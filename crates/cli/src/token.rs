@@ -15,8 +15,6 @@ use crate::settings::SettingsArgs;
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct TokenArgs {
-    #[command(flatten)]
-    settings: SettingsArgs,
     /// The user whom the token names.
     #[arg(long, short, value_parser = |text: &str| UserId::parse(text).map_err(|error| anyhow!(error)))]
     user: UserId,
@@ -57,9 +55,8 @@ struct Info(Box<serde_json::value::RawValue>);
 ///
 /// # Errors
 /// What is wrong with the configuration; or that the token would be refused.
-pub(crate) fn run(args: &TokenArgs) -> Result<()> {
-    let (config, _) = args.settings.load()?;
-    let config = config.check()?;
+pub(crate) fn run(args: &TokenArgs, settings: &SettingsArgs) -> Result<()> {
+    let (config, _) = settings.load()?;
     if args.rooms.is_empty() && config.grants.rooms.is_empty() {
         eprintln!(
             "nuncio: this token grants no room: add --room, or grants.rooms to the configuration"

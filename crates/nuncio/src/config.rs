@@ -193,6 +193,15 @@ impl Config {
             .any(|section| section.name() == name && !is_top(*section))
     }
 
+    fn is_no_key(name: &str) -> bool {
+        Self::keys().iter().all(|key| key.name != name)
+    }
+
+    fn section_names() -> impl Iterator<Item = String> {
+        let names = Self::keys().into_iter();
+        names.filter_map(|key| Some(key.name.rsplit_once('.')?.0.to_owned()))
+    }
+
     fn sections(&self) -> [&dyn Section; 18] {
         [
             &self.server,

@@ -7,12 +7,12 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The directory or a file in it cannot be created, read or written.
-    #[error("cannot use {path} for the message store: {source}")]
+    #[error("cannot use {path} for the message store: {reason}")]
     Io {
         /// Which file or directory.
         path: PathBuf,
         /// What the system says.
-        source: io::Error,
+        reason: io::Error,
     },
     /// Another process, or another store of this one, has the directory open.
     #[error(

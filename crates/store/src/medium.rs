@@ -33,9 +33,9 @@ pub(crate) struct DataFile {
 impl DataFile {
     /// Makes and locks the directory.
     pub(crate) fn lock(directory: &Path) -> Result<Self, StoreError> {
-        let io = |source| StoreError::Io {
+        let io = |reason| StoreError::Io {
             path: directory.into(),
-            source,
+            reason,
         };
         fs::create_dir_all(directory).map_err(io)?;
         let lock = OpenOptions::new()

@@ -94,9 +94,9 @@ impl Store {
         let file_len = medium
             .open()
             .and_then(|bytes| bytes.len())
-            .map_err(|source| StoreError::Io {
+            .map_err(|reason| StoreError::Io {
                 path: path.into(),
-                source,
+                reason,
             })?;
         let (mut database, fuse) =
             database::open(&*medium, config.page_cache_bytes, Access::Full).map_err(fault)?;
@@ -145,7 +145,10 @@ fn error_of(path: PathBuf, fault: Fault) -> StoreError {
         Fault::Database(redb::Error::Io(source))
             if source.kind() != std::io::ErrorKind::InvalidData =>
         {
-            StoreError::Io { path, source }
+            StoreError::Io {
+                path,
+                reason: source,
+            }
         }
         other => StoreError::Corrupt {
             path,

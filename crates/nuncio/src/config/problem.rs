@@ -47,6 +47,16 @@ pub enum Problem {
         /// The name that was probably meant.
         suggestion: Option<String>,
     },
+    /// No section has this name.
+    #[error("{place}: there is no section [{section}]{}", did_you_mean(.suggestion.as_ref().map(|name| format!("[{name}]")).as_deref()))]
+    UnknownSection {
+        /// Where it was written.
+        place: Place,
+        /// The name as written.
+        section: String,
+        /// The name that was probably meant.
+        suggestion: Option<String>,
+    },
     /// No variable of ours has this name.
     #[error("there is no variable {}{}", quote(.name), did_you_mean(.suggestion.as_deref()))]
     UnknownVariable {
@@ -99,6 +109,23 @@ pub enum Problem {
 }
 
 impl Problem {
+    /// The keys that it is about, those among them that were probably meant.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = String> + use<> {
+        let (key, meant) = match self {
+            Self::UnknownKey {
+                key, suggestion, ..
+            } => (Some(key.clone()), suggestion.clone()),
+            Self::Value { key, .. } => (Some(key.clone()), None),
+            Self::Rule { key, .. } => (Some((*key).to_owned()), None),
+            Self::UnknownSection { .. }
+            | Self::UnknownVariable { .. }
+            | Self::Syntax { .. }
+            | Self::Unreadable { .. }
+            | Self::NotAssigned(_) => (None, None),
+        };
+        key.into_iter().chain(meant)
+    }
+
     pub(crate) fn rule(
         key: &'static str,
         found: impl fmt::Display,

@@ -11,7 +11,7 @@ use toml::{Spanned, Value};
 use super::problem::{Place, Problem, Problems};
 use super::setting::Raw;
 use super::suggest::suggest;
-use super::{Config, Mode};
+use super::{CheckedConfig, Config, Mode};
 
 /// What a configuration is read from, in rising precedence.
 ///
@@ -45,24 +45,53 @@ impl Config {
     /// [`Problems`], all at once: what cannot be read, is not known, or has the wrong kind. What holds between values is looked at by
     /// [`check`](Self::check).
     pub fn load(sources: &Sources) -> Result<Self, Problems> {
-        let mut problems = Vec::new();
+        let (config, problems) = Self::gather(sources);
+        if problems.is_empty() {
+            Ok(config)
+        } else {
+            Err(Problems(problems))
+        }
+    }
+
+    /// Reads the configuration and checks it.
+    ///
+    /// # Errors
+    /// [`Problems`]: what [`load`](Self::load) and what [`check`](Self::check) finds, all at once.
+    pub fn load_checked(sources: &Sources) -> Result<CheckedConfig, Problems> {
+        let (config, mut problems) = Self::gather(sources);
+        let unread: Vec<String> = problems.iter().flat_map(Problem::keys).collect();
+        match config.check() {
+            Ok(config) if problems.is_empty() => Ok(config),
+            Ok(_) => Err(Problems(problems)),
+            Err(Problems(more)) => {
+                // A value that could not be read is its default here: what does not hold for that is nobody's fault.
+                let is_new = |problem: &Problem| !problem.keys().any(|key| unread.contains(&key));
+                problems.extend(more.into_iter().filter(is_new));
+                Err(Problems(problems))
+            }
+        }
+    }
+
+    /// Reads everything, as far as it can be read.
+    fn gather(sources: &Sources) -> (Self, Vec<Problem>) {
+        let mut config = Self::default();
         let text = match sources.file.as_deref().map(read) {
             Some(Ok(text)) => Some(text),
-            Some(Err(problem)) => return Err(Problems(vec![problem])),
+            Some(Err(problem)) => return (Self::demo(), vec![problem]),
             None => None,
         };
-        let mut config = Self::default();
+        let mut problems = Vec::new();
         config.apply(sources, text.as_deref(), &mut problems);
-        if !problems.is_empty() {
-            return Err(Problems(problems));
-        }
-        let has_secrets = !config.auth.secrets.is_empty() || config.auth.secrets_file.is_some();
+        let names_secrets = |problem: &Problem| problem.keys().any(|key| key.starts_with("auth."));
+        let has_secrets = !config.auth.secrets.is_empty()
+            || config.auth.secrets_file.is_some()
+            || problems.iter().any(names_secrets);
         if text.is_none() && !has_secrets {
-            // The same values once more, over other defaults: they were read without a problem.
+            // The same values once more, over other defaults; what is wrong with them is known already.
             config = Self::demo();
-            config.apply(sources, None, &mut problems);
+            config.apply(sources, None, &mut Vec::new());
         }
-        Ok(config)
+        (config, problems)
     }
 
     /// Reads the text of a configuration file; `path` is its name in messages.
@@ -129,6 +158,15 @@ impl Config {
             match value.into_inner() {
                 DeValue::Table(table) if Self::is_section(&key) => {
                     self.apply_table(table, &key, place, problems);
+                }
+                // A table that is no section holds keys that nobody knows: the section's own name is what is wrong.
+                DeValue::Table(_) if Self::is_no_key(&key) => {
+                    let suggestion = suggest(&key, Self::section_names());
+                    problems.push(Problem::UnknownSection {
+                        place: at,
+                        section: key,
+                        suggestion,
+                    });
                 }
                 value => match plain(Spanned::new(span, value)) {
                     Ok(value) => self.assign(&key, Raw::Value(&value), at, problems),

@@ -195,7 +195,7 @@ impl OneFile {
         let made = fs::create_dir_all(directory);
         made.map_err(|source| StoreError::Io {
             path: directory.into(),
-            source,
+            reason: source,
         })?;
         Ok(Self(directory.join("events.redb")))
     }
