@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
 const [host, port] = (process.env.BACKEND ?? "127.0.0.1:9000").split(":");
 const API = process.env.API ?? "http://127.0.0.1:8080/api/v1";
 const HOOK_SECRET = "change me: what nuncio signs its hooks with"; // the same as in nuncio.toml
-const API_KEY = "change me: what this backend shows the API";
+const API_KEY = "change-me-what-this-backend-shows-the-API";
 const sessions = new Map([["session-of-ann", "ann"], ["session-of-bob", "bob"]]); // yours: a database, or the cookies of your site
 const seen = new Set(); // ids of events that were handled; yours: a table
 

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 HOST, PORT = os.environ.get("BACKEND", "127.0.0.1:9000").split(":")
 API = os.environ.get("API", "http://127.0.0.1:8080/api/v1")
 HOOK_SECRET = b"change me: what nuncio signs its hooks with"  # the same as in nuncio.toml
-API_KEY = "change me: what this backend shows the API"
+API_KEY = "change-me-what-this-backend-shows-the-API"
 SESSIONS = {"session-of-ann": "ann", "session-of-bob": "bob"}  # yours: a database, or the cookies of your site
 seen = set()  # ids of events that were handled; yours: a table
 

@@ -228,7 +228,7 @@ async fn without_a_store_events_are_kept_in_memory() {
     server.stop().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn after_kill_9_each_connection_that_was_told_of_has_one_end() {
     let backend = Backend::start(|asked: Asked| async move {
         // Some batches are not accepted at first, so that kills meet them half told.
