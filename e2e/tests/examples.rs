@@ -202,7 +202,8 @@ async fn joined(example: &Example, token: &str) -> Socket {
     let mut socket = connect(example, SOCKETIO).await;
     packet(&mut socket, "0{").await;
     let connect = format!("40{}", json!({ "token": token }));
-    socket.send(Message::text(connect)).await.unwrap();
+    let sent = socket.send(Message::text(connect)).await;
+    sent.expect("the example reads");
     packet(&mut socket, "40").await;
     socket
 }

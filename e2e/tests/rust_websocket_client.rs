@@ -1,7 +1,5 @@
 //! The Rust WebSocket client against the server that most of the world runs: Node's `ws`.
 
-#![expect(clippy::unwrap_used, reason = "a failed test panics")]
-
 use nuncio_client::websocket::{
     ClientConfig, DeflateConfig, Event, Events, Message, MessageKind, WebSocket,
 };

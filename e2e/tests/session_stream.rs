@@ -1,7 +1,5 @@
 //! `docs/protocol.md`, "SSE and long polling": sessions that a stream carries.
 
-#![expect(clippy::unwrap_used, reason = "a failed test panics")]
-
 use nuncio_e2e::{Client, Events, Poll, TestServer, http};
 use serde_json::json;
 

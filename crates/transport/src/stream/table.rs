@@ -9,13 +9,16 @@ use smallvec::SmallVec;
 
 use super::mailbox::Mailbox;
 
-/// A session that was resumed by a newer poll has two entries for a moment: the older one still says its goodbye.
+/// From a session to its mailbox.
 #[derive(Default)]
-pub(super) struct Table(Mutex<HashMap<SocketId, SmallVec<[(ResumeToken, Arc<Mailbox>); 1]>>>);
+pub(super) struct Table(Mutex<HashMap<SocketId, Entries>>);
+
+/// One entry. A session that was resumed by a newer poll has two for a moment: the older one still says its goodbye.
+type Entries = SmallVec<[(ResumeToken, Arc<Mailbox>); 1]>;
 
 impl Table {
     pub(super) fn len(&self) -> usize {
-        self.0.lock().values().map(SmallVec::len).sum()
+        self.0.lock().values().map(|entries| entries.len()).sum()
     }
 
     pub(super) fn insert(&self, token: ResumeToken, mailbox: Arc<Mailbox>) {

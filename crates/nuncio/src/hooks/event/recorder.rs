@@ -111,11 +111,10 @@ impl Recorder {
         let mut queue = self.queue.lock();
         let is_full = queue.bytes >= BYTES_MAX;
         match &what {
-            What::Disconnected(presence, _) => {
-                if queue.unrecorded.remove(&presence.session) {
-                    return;
-                }
+            What::Disconnected(presence, _) if queue.unrecorded.remove(&presence.session) => {
+                return;
             }
+            What::Disconnected(..) => {}
             What::Connected(presence) if is_full => {
                 queue.unrecorded.insert(presence.session);
                 drop(queue);
