@@ -1,7 +1,7 @@
 //! The native protocol without a WebSocket: how messages travel in server-sent events (HTML Standard §9.2) and in the bodies of polls
 //! (`docs/protocol.md`, "SSE and long polling").
 //!
-//! A room writes a message once for all its streams and polls, as an [`item`]: an event ready to be sent, behind a line that says where it
+//! A room writes a message once for all its streams and polls, as an [`item`](fn@item): an event ready to be sent, behind a line that says where it
 //! stands. What differs between streams, their `id:` line, is made of that.
 
 mod body;
