@@ -93,11 +93,12 @@ fn all_problems_are_told_at_once_and_the_exit_code_is_2() {
     let text = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{text}");
     for part in [
-        "4 problems",
+        "5 problems",
         "my.toml:2: there is no key \"server.lissten\"; did you mean server.listen?",
         "my.toml:3: server.path: \"7\" is not a text in quotes",
         "there is no variable \"NUNCIO_AUTH_ISUER\"; did you mean NUNCIO_AUTH_ISSUER?",
         "--set log.format: log.format: \"xml\" is not \"text\" or \"json\"",
+        "auth.secrets = []: no token can be checked",
     ] {
         assert!(text.contains(part), "{part}\n{text}");
     }
