@@ -46,7 +46,7 @@ async fn a_socketio_client_that_has_upgraded_costs_the_same() {
     }
 }
 
-/// What a feed, a stream or a poll that waits may cost, in a debug build, beside what hyper keeps for its connection: two buffers of 8 KiB, most of
+/// What a feed or a stream may cost, in a debug build, beside what hyper keeps for its connection: two buffers of 8 KiB, most of
 /// it untouched.
 const STREAM_BYTES_MAX: usize = 8000;
 
@@ -63,15 +63,6 @@ async fn a_feed_costs_less_than_8000_bytes_beside_its_http_connection() {
 async fn a_stream_costs_less_than_8000_bytes_beside_its_http_connection() {
     if alone("a_stream_costs_less_than_8000_bytes_beside_its_http_connection") {
         let own = cost(stream).await.saturating_sub(bare(get_stream).await);
-
-        assert!(own <= STREAM_BYTES_MAX, "{own}");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_poll_that_waits_costs_less_than_8000_bytes_beside_its_http_connection() {
-    if alone("a_poll_that_waits_costs_less_than_8000_bytes_beside_its_http_connection") {
-        let own = cost(poll).await.saturating_sub(bare(get_nothing).await);
 
         assert!(own <= STREAM_BYTES_MAX, "{own}");
     }
@@ -133,13 +124,10 @@ async fn bare(connect_one: Connect) -> usize {
     bytes
 }
 
-/// One event and then silence, or silence at once.
+/// One event and then silence.
 async fn respond(
-    request: hyper::Request<hyper::body::Incoming>,
+    _: hyper::Request<hyper::body::Incoming>,
 ) -> Result<hyper::Response<Silence>, std::convert::Infallible> {
-    if request.uri().path() == "/poll" {
-        std::future::pending::<()>().await;
-    }
     Ok(hyper::Response::new(Silence(Some("retry: 1\n\n"))))
 }
 
@@ -163,10 +151,6 @@ fn get_stream(address: std::net::SocketAddr, _: &str) -> TcpStream {
     let mut stream = get(address, "/sse", "");
     read_until(&mut stream, b"retry");
     stream
-}
-
-fn get_nothing(address: std::net::SocketAddr, _: &str) -> TcpStream {
-    get(address, "/poll", "")
 }
 
 /// Bytes of heap for each client that was connected in this way and is silent.
@@ -235,15 +219,6 @@ fn stream(address: std::net::SocketAddr, token: &str) -> TcpStream {
     join_lobby(address, &session);
     read_until(&mut stream, br#""ack":1"#);
     stream
-}
-
-fn poll(address: std::net::SocketAddr, token: &str) -> TcpStream {
-    let (session, cursor) = open_session(address, token);
-    join_lobby(address, &session);
-    let batch = ask_as(address, &format!("GET /poll?cursor={cursor}"), &session, "");
-    assert!(batch.contains(r#""ack":1"#), "{batch}");
-    let path = format!("/poll?cursor={}", cursor_of(&batch));
-    get(address, &path, &session)
 }
 
 fn join_lobby(address: std::net::SocketAddr, session: &str) {
