@@ -1,6 +1,8 @@
 //! The server's side of one Engine.IO connection.
 
 mod output;
+mod requests;
+mod upgrade;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -9,11 +11,10 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use crate::config::{Config, Transport};
-use crate::handshake::{Open, RequestError, Response};
+use crate::handshake::{Open, Response};
 use crate::heartbeat::{Beat, Heartbeat, Sign};
 use crate::packet::{BinarySupport, Frame, Packet, PacketError, Protocol};
-use crate::payload::{Content, Packets};
-use crate::polling::{self, Polling, Probe};
+use crate::polling::Polling;
 use crate::query::Session;
 
 pub use output::{Close, CloseReason, Output, RequestId, SendError, SocketEnd, SocketId};
@@ -101,124 +102,6 @@ impl Connection {
             binary,
         };
         (connection, socket)
-    }
-
-    /// A poll: GET on a session.
-    pub fn handle_get(&mut self, now: Instant, request: RequestId) {
-        self.handle_timeout(now);
-        match &mut self.link {
-            Link::Polling(polling) if polling.poll.is_some() => {
-                self.end(CloseReason::TransportError);
-                self.respond(request, Response::empty(400));
-            }
-            Link::Polling(polling) => {
-                polling.poll = Some(request);
-                polling.release_poll(now);
-            }
-            Link::WebSocket(_) => self.respond(request, RequestError::BadRequest.response()),
-            Link::Closed => self.respond(request, RequestError::UnknownSid.response()),
-        }
-    }
-
-    /// The head of a POST arrived. Ends the connection when another one is under way, or when a v4 client sends
-    /// `application/octet-stream`. `true` when the body is wanted: read at most
-    /// [`Config::payload_bytes_max`] bytes of it, then call [`handle_post_body`](Self::handle_post_body) or
-    /// [`handle_post_too_large`](Self::handle_post_too_large).
-    #[must_use]
-    pub fn handle_post(&mut self, now: Instant, request: RequestId, content: Content) -> bool {
-        self.handle_timeout(now);
-        match &mut self.link {
-            Link::Polling(polling)
-                if polling.post.is_none() && polling::takes_content(self.protocol, content) =>
-            {
-                polling.post = Some(request);
-                return true;
-            }
-            Link::Polling(_) => {
-                self.end(CloseReason::TransportError);
-                self.respond(request, Response::empty(400));
-            }
-            Link::WebSocket(_) => self.respond(request, RequestError::BadRequest.response()),
-            Link::Closed => self.respond(request, RequestError::UnknownSid.response()),
-        }
-        false
-    }
-
-    /// The body of the POST that was announced is complete. Ignored when the request was answered meanwhile.
-    pub fn handle_post_body(
-        &mut self,
-        now: Instant,
-        request: RequestId,
-        content: Content,
-        body: Bytes,
-    ) {
-        self.handle_timeout(now);
-        let protocol = self.protocol;
-        let Link::Polling(polling) = &mut self.link else {
-            return;
-        };
-        if polling.post != Some(request) {
-            return;
-        }
-        if body.len() > self.config.payload_bytes_max {
-            self.handle_post_too_large(now, request);
-            return;
-        }
-        polling.incoming = Some((Packets::new(protocol, content, body), now));
-    }
-
-    /// The body of the announced POST is larger than [`Config::payload_bytes_max`]: 413, and the session goes on.
-    pub fn handle_post_too_large(&mut self, now: Instant, request: RequestId) {
-        self.handle_timeout(now);
-        if let Link::Polling(polling) = &mut self.link
-            && polling.post == Some(request)
-        {
-            polling.post = None;
-            self.respond(request, Response::empty(413));
-        }
-    }
-
-    /// A request for the session with a method other than GET and POST.
-    pub fn handle_other_method(&mut self, now: Instant, request: RequestId) {
-        self.handle_timeout(now);
-        match self.link {
-            Link::Polling(_) => self.respond(request, Response::empty(500)),
-            Link::WebSocket(_) => self.respond(request, RequestError::BadRequest.response()),
-            Link::Closed => self.respond(request, RequestError::UnknownSid.response()),
-        }
-    }
-
-    /// The client cut a request off before its answer was written. Its session ends: packets may be lost.
-    /// Ignored for requests that are answered.
-    pub fn handle_aborted(&mut self, now: Instant, request: RequestId) {
-        self.handle_timeout(now);
-        if let Link::Polling(polling) = &mut self.link {
-            if polling.poll == Some(request) {
-                polling.poll = None;
-            } else if polling.post == Some(request) {
-                polling.post = None;
-            } else {
-                return;
-            }
-            self.end(CloseReason::TransportError);
-        }
-    }
-
-    /// A WebSocket was opened for the session. `None` means that it is not wanted, since there is one already, the
-    /// connection closes, or upgrades are off: close it without a code.
-    pub fn handle_websocket(&mut self, now: Instant) -> Option<SocketId> {
-        self.handle_timeout(now);
-        let upgrades = !self.config.upgrades_from(Transport::Polling).is_empty();
-        let Link::Polling(polling) = &mut self.link else {
-            return None;
-        };
-        if polling.probe.is_some() || polling.close_at.is_some() || !upgrades {
-            return None;
-        }
-        let socket = SocketId(self.socket_next);
-        self.socket_next = self.socket_next.wrapping_add(1);
-        polling.probe = Some(Probe::new(now, socket, &self.config));
-        Some(socket)
     }
 
     /// A WebSocket message. The text of a [`Frame::Text`] must be valid UTF-8, which a WebSocket codec has checked.
@@ -484,67 +367,6 @@ impl Connection {
         self.end(CloseReason::TransportClose);
     }
 
-    fn handle_probe_packet(
-        &mut self,
-        now: Instant,
-        socket: SocketId,
-        packet: Result<Packet, PacketError>,
-    ) {
-        match packet {
-            Ok(Packet::Ping(text)) if text == PROBE => {
-                let frame = Packet::Pong(Bytes::from_static(PROBE)).encode();
-                self.outputs.push_back(Output::Send { socket, frame });
-                if let Link::Polling(polling) = &mut self.link
-                    && let Some(probe) = &mut polling.probe
-                {
-                    probe.handle_answered();
-                    polling.release_poll(now);
-                }
-            }
-            Ok(Packet::Upgrade) => self.upgrade(now, socket),
-            Ok(_) | Err(_) => self.drop_probe(),
-        }
-    }
-
-    /// Anything unexpected on the probing socket closes only that socket.
-    fn drop_probe(&mut self) {
-        if let Link::Polling(polling) = &mut self.link
-            && let Some(probe) = polling.probe.take()
-        {
-            self.outputs.push_back(Output::CloseSocket {
-                socket: probe.socket,
-            });
-        }
-    }
-
-    fn upgrade(&mut self, now: Instant, socket: SocketId) {
-        let Link::Polling(mut polling) = std::mem::replace(&mut self.link, Link::WebSocket(socket))
-        else {
-            unreachable!("only a polling connection has a probe");
-        };
-        // A client that upgrades has no request open; one that has gets no packet with its answer, so none is lost.
-        let released = polling.release_with(Packet::Noop, self.protocol, self.binary);
-        let posted = polling
-            .post
-            .take()
-            .map(|request| (request, Response::empty(400)));
-        for (request, response) in released.into_iter().chain(posted) {
-            self.respond(request, response);
-        }
-        self.heartbeat.handle_upgrade(now, &self.config);
-        self.outputs.push_back(Output::Upgraded { socket });
-        let is_closing = polling.close_at.is_some();
-        for frame in polling.into_queue() {
-            if !is_released_by_socket(&frame) {
-                let frame = frame.for_websocket(self.protocol, self.binary);
-                self.outputs.push_back(Output::Send { socket, frame });
-            }
-        }
-        if is_closing {
-            self.end(CloseReason::ForcedClose);
-        }
-    }
-
     /// A packet of our own: a handful of bytes, so the bound of the queue does not count.
     fn push_control(&mut self, packet: Packet) {
         match &mut self.link {
@@ -613,14 +435,6 @@ impl Connection {
         matches!(&self.link, Link::Polling(polling) if polling.close_at.is_some())
     }
 }
-
-/// Packets that mean something on polling only: the WebSocket's own close takes the place of the close packet.
-fn is_released_by_socket(frame: &Frame) -> bool {
-    matches!(frame, Frame::Text(text) if text == "1" || text == "6")
-}
-
-/// The text of the ping and pong that test a new transport.
-const PROBE: &[u8] = b"probe";
 
 #[cfg(test)]
 mod tests {
