@@ -8,39 +8,18 @@ use std::process::Command;
 /// Lines of one source file, without the tests at its foot.
 const LINES_MAX: usize = 500;
 
-/// Files that are longer than they should be, with their present length. They may shrink, and then so does the number here; none may grow or be added.
-const LONG_FILES: &[(&str, usize)] = &[];
-
 #[test]
 fn no_source_file_is_too_long_to_be_read_in_one_pass() {
     let mut faults = Vec::new();
     for path in sources().iter().filter(|path| !is_test(path)) {
         let lines = source_lines(&read(path));
-        let known = LONG_FILES.iter().find(|(known, _)| known == path);
-        match known.map(|(_, present)| *present) {
-            None if lines > LINES_MAX => faults.push(format!(
+        if lines > LINES_MAX {
+            faults.push(format!(
                 "{path}: {lines} lines, at most {LINES_MAX} are allowed"
-            )),
-            Some(present) if lines > present => {
-                faults.push(format!("{path}: {lines} lines, it had {present}"))
-            }
-            Some(_) if lines <= LINES_MAX => {
-                faults.push(format!("{path}: {lines} lines, take it off the list"))
-            }
-            Some(_) | None => {}
+            ));
         }
     }
     assert!(faults.is_empty(), "{faults:#?}");
-}
-
-#[test]
-fn every_file_of_the_list_exists() {
-    let sources = sources();
-    let gone: Vec<_> = LONG_FILES
-        .iter()
-        .filter(|(path, _)| !sources.iter().any(|source| source == path))
-        .collect();
-    assert!(gone.is_empty(), "take off the list: {gone:?}");
 }
 
 #[test]
