@@ -1,9 +1,12 @@
 //! The `nuncio` binary: the server, and what belongs to running one.
 
+mod admin;
 mod bench;
 mod check_config;
+mod completions;
 mod file_limit;
 mod log;
+mod man;
 mod serve;
 mod settings;
 mod token;
@@ -11,7 +14,7 @@ mod token;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use nuncio::config::Problems;
 
 // The platform's allocator costs half as much again per delivery, and keeps more memory.
@@ -40,8 +43,22 @@ enum Command {
     CheckConfig(check_config::CheckConfigArgs),
     /// Mint a token for development.
     Token(token::TokenArgs),
+    /// Publish to a room.
+    Publish(admin::PublishArgs),
+    /// Show the rooms, with members and positions.
+    Rooms(admin::RoomsArgs),
+    /// Show the sessions, or one.
+    Sessions(admin::SessionsArgs),
+    /// Show who is in a room.
+    Presence(admin::PresenceArgs),
+    /// End sessions.
+    Disconnect(admin::DisconnectArgs),
     /// Measure what a server costs.
     Bench(bench::BenchArgs),
+    /// Print what lets a shell complete this program's commands.
+    Completions(completions::CompletionsArgs),
+    /// Print the manual page, or write all of them.
+    Man(man::ManArgs),
 }
 
 const EXAMPLES: &str = "\
@@ -56,20 +73,49 @@ Examples:
 All keys: docs/configuration.md, or nuncio check-config --reference";
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let matches = command().get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let ended = match cli.command {
         None | Some(Command::Serve) => serve::run(&cli.settings),
         Some(Command::CheckConfig(args)) => check_config::run(&args, &cli.settings),
         Some(Command::Token(args)) => token::run(&args, &cli.settings),
+        Some(Command::Publish(args)) => admin::publish(&args, &cli.settings),
+        Some(Command::Rooms(args)) => admin::rooms(&args, &cli.settings),
+        Some(Command::Sessions(args)) => admin::sessions(&args, &cli.settings),
+        Some(Command::Presence(args)) => admin::presence(&args, &cli.settings),
+        Some(Command::Disconnect(args)) => admin::disconnect(&args, &cli.settings),
         Some(Command::Bench(args)) => bench::run(args),
+        Some(Command::Completions(args)) => completions::run(&args),
+        Some(Command::Man(args)) => man::run(&args),
     };
     ended.map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS)
+}
+
+/// The commands to which the server's settings mean something.
+const SERVING: [&str; 3] = ["serve", "check-config", "token"];
+
+/// The whole command line. The server's settings hold everywhere, but are shown only where they matter.
+fn command() -> clap::Command {
+    let mut command = Cli::command();
+    // Hands the global settings down, so that they can be hidden there.
+    command.build();
+    command.mut_subcommands(|subcommand| {
+        if SERVING.contains(&subcommand.get_name()) {
+            subcommand
+        } else {
+            subcommand.mut_args(|arg| match arg.get_id().as_str() {
+                "config" | "listen" | "set" => arg.hide(true),
+                _ => arg,
+            })
+        }
+    })
 }
 
 /// Says what went wrong. 2 means that the configuration or the command line is at fault, as with clap's own errors; 1 anything else.
 fn failed(error: &anyhow::Error) -> ExitCode {
     eprintln!("nuncio: {error:#}");
-    if error.is::<Problems>() {
+    let is_usage = matches!(error.downcast_ref(), Some(admin::ApiError::NoKey));
+    if error.is::<Problems>() || is_usage {
         ExitCode::from(2)
     } else {
         ExitCode::FAILURE
@@ -88,13 +134,11 @@ fn print(text: &str) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]
     fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
+        command().debug_assert();
     }
 
     #[test]

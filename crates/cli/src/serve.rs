@@ -41,17 +41,29 @@ async fn serve(config: CheckedConfig) -> Result<()> {
     let address = server.address()?;
     info!("listening on {websocket}://{address}{path}");
     if mode == Mode::Demo {
-        print(&demo_notice(&format!("{web}://{address}/")))?;
+        let key = server.demo_api_key()?;
+        let key = key.as_ref().map(|key| str::from_utf8(key.as_bytes()));
+        print(&demo_notice(
+            &format!("{web}://{address}"),
+            key.transpose()?,
+        ))?;
     }
     Ok(server.run().await?)
 }
 
-fn demo_notice(url: &str) -> String {
-    format!(
-        "nuncio is ready: open {url} in two tabs and chat.\n\
+fn demo_notice(url: &str, api_key: Option<&str>) -> String {
+    let mut notice = format!(
+        "nuncio is ready: open {url}/ in two tabs and chat.\n\
          \n\
          This is the demo: whoever reaches it gets a token for any name and may do everything, so it listens on this machine only.\n\
          For more than a demo, give it a secret and say what is granted: docs/configuration.md.\n\
          For scripts: nuncio token --user ann\n"
-    )
+    );
+    if let Some(key) = api_key {
+        notice += &format!(
+            "From another terminal in this folder: nuncio publish lobby Hello, nuncio tail lobby, nuncio rooms, nuncio top\n\
+             From elsewhere: NUNCIO_API={url} NUNCIO_API_KEY={key} nuncio rooms\n"
+        );
+    }
+    notice
 }

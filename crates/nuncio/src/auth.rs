@@ -5,6 +5,7 @@
 
 mod claims;
 mod credentials;
+mod demo_api_key;
 mod demo_secret;
 mod error;
 mod grants_pool;
@@ -23,6 +24,7 @@ use nuncio_model::{Grants, Json, Namespace, RoomName, UserId};
 
 pub use claims::{Claims, NuncioClaim, RoomClaim};
 pub use credentials::{CookieRule, CredentialsError, Token, find_token};
+pub use demo_api_key::demo_api_key;
 pub use error::{AuthError, DemoSecretError};
 pub use revocation::{Revocation, Revocations, RevocationsFull};
 pub use tokens::Tokens;

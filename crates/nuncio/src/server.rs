@@ -22,9 +22,11 @@ use tokio_rustls::TlsAcceptor;
 use crate::api;
 use crate::app::Nuncio;
 use crate::assets::Assets;
-use crate::auth::{Authenticator, DemoSecretError, RevocationFile, RevocationFileError};
+use crate::auth::{
+    Authenticator, DemoSecretError, RevocationFile, RevocationFileError, demo_api_key,
+};
 use crate::builder::ServerBuilder;
-use crate::config::{CheckedConfig, Mode, Problems};
+use crate::config::{ApiKey, CheckedConfig, Mode, Problems, Scope};
 use crate::handle::Handle;
 use crate::hooks::{Events, EventsError, Hooks};
 use crate::io::{Hub, Io};
@@ -109,6 +111,16 @@ pub struct Server {
     pub(crate) listeners: Option<Listeners>,
     store: Option<Arc<StoreBroker<Rooms>>>,
     events: Option<Events>,
+}
+
+/// The keys of the configuration; or the demo's own, which may do everything, as whoever uses a demo may anyway.
+fn api_keys(config: &CheckedConfig) -> Result<Vec<ApiKey>, DemoSecretError> {
+    let demo = demo_api_key(config)?;
+    let demo = demo.map(|key| ApiKey {
+        key,
+        ..ApiKey::new("demo", "", [Scope::Admin])
+    });
+    Ok(config.api_keys.iter().cloned().chain(demo).collect())
 }
 
 /// Where a server that runs alone is reached.
@@ -226,7 +238,7 @@ impl Server {
             store_is_healthy: Box::new(move || {
                 health.as_ref().is_none_or(|store| store.is_healthy())
             }),
-            api_keys: api::Keyring::new(&config.api_keys, &config.config.api),
+            api_keys: api::Keyring::new(&api_keys(&config)?, &config.config.api),
             revocation_file,
             began: Instant::now(),
             config,
@@ -259,6 +271,14 @@ impl Server {
             store,
             events,
         })
+    }
+
+    /// The key of the server API that the demo made for itself; `None` where it is no demo, or has keys in its configuration.
+    ///
+    /// # Errors
+    /// [`ServeError::Secret`] when what it is made of cannot be read.
+    pub fn demo_api_key(&self) -> Result<Option<crate::config::Secret>, ServeError> {
+        Ok(demo_api_key(&self.app.config)?)
     }
 
     pub(crate) async fn listen(&mut self) -> Result<(), ServeError> {

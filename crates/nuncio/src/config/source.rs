@@ -35,8 +35,8 @@ pub struct Sources {
     pub flags: Vec<String>,
 }
 
-/// Variables that are no keys: the command line reads this one.
-const OTHER_VARIABLES: [&str; 1] = ["NUNCIO_CONFIG"];
+/// Variables that are no keys: the command line reads these.
+const OTHER_VARIABLES: [&str; 3] = ["NUNCIO_CONFIG", "NUNCIO_API", "NUNCIO_API_KEY"];
 
 impl Config {
     /// Reads the configuration. Without a file and without secrets it is the [demo](Self::demo), with what variables and flags change in it.

@@ -1,0 +1,246 @@
+//! `nuncio publish --lines`: a publication for each line of standard input, in their order, many in a request.
+
+use std::io::{BufRead as _, IsTerminal as _, stderr, stdin};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tokio::sync::mpsc::{self, Receiver, Sender};
+
+use super::message::{Message, raw_json, text_json};
+use super::{Format, Refusal};
+use crate::admin::api::Api;
+use crate::admin::error::ApiError;
+use crate::print;
+
+/// What a line is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    Text,
+    Json,
+}
+
+/// Lines read ahead of what the server has taken.
+const AHEAD_MAX: usize = 1024;
+/// Publications of one request: few enough for any `api.batch_max` above the smallest.
+const BATCH_MAX: usize = 200;
+/// Bytes of one request, but for its last line.
+const BATCH_BYTES_MAX: usize = 256 * 1024;
+/// How long one request is tried again.
+const RETRY_MAX: Duration = Duration::from_secs(60);
+/// The pause before it is tried again, doubled up to the larger.
+const PAUSE: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(5)];
+
+/// One result for each command of a batch.
+#[derive(Deserialize)]
+struct Batched {
+    results: Vec<Outcome>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Outcome {
+    Ok(Box<RawValue>),
+    Error(Refusal),
+}
+
+/// What a broadcast tells of each room; nothing of it is there for one room.
+#[derive(Deserialize)]
+struct InRooms {
+    #[serde(default)]
+    rooms: Vec<InRoom>,
+}
+
+#[derive(Deserialize)]
+struct InRoom {
+    error: Option<Refusal>,
+}
+
+/// What became of the lines so far.
+#[derive(Debug, Default)]
+struct Tally {
+    published: u64,
+    refused: u64,
+}
+
+/// Publishes the lines until their end.
+///
+/// # Errors
+/// When a line was refused (the others are published all the same), or the server cannot be reached for a minute.
+pub(super) async fn publish(
+    api: &Api,
+    message: &Message,
+    form: Form,
+    key: Option<&str>,
+    format: Format,
+) -> Result<()> {
+    let (sender, mut lines) = mpsc::channel(AHEAD_MAX);
+    let reader = std::thread::spawn(move || read(&sender));
+    let prefix = match key {
+        Some(key) => key.to_owned(),
+        None => random_key()?,
+    };
+    let progress = progress();
+    let mut tally = Tally::default();
+    let mut first = 1;
+    while let Some(batch) = take(&mut lines).await {
+        let numbered = (first..).zip(&batch);
+        let mut commands = Vec::with_capacity(batch.len());
+        let mut numbers = Vec::with_capacity(batch.len());
+        for (number, line) in numbered {
+            let said = match form {
+                Form::Text => text_json(line),
+                Form::Json => raw_json(line),
+            };
+            match said {
+                Ok(said) => {
+                    let key = format!("{prefix}-{number}");
+                    let body = message.body(Some(&said), Some(&key))?;
+                    commands.push(format!("{{\"{}\":{body}}}", message.name()));
+                    numbers.push(number);
+                }
+                Err(error) => refuse(&mut tally, &progress, number, &format!("{error:#}")),
+            }
+        }
+        if !commands.is_empty() {
+            let body = format!("{{\"commands\":[{}]}}", commands.join(","));
+            let sent = send(api, &body).await;
+            let results = sent.with_context(|| {
+                format!(
+                    "stopped before line {}, {} are published",
+                    numbers[0], tally.published
+                )
+            })?;
+            count(&mut tally, &progress, &numbers, results);
+        }
+        first += batch.len() as u64;
+        progress.set_position(tally.published);
+    }
+    progress.finish_and_clear();
+    // The channel is closed, so the thread has ended or is about to.
+    reader.join().expect("reading does not panic")?;
+    finish(&tally, format)
+}
+
+fn read(sender: &Sender<String>) -> Result<()> {
+    for line in stdin().lock().lines() {
+        let line = line.context("standard input is no text")?;
+        // Nobody takes them once the server is given up.
+        if sender.blocking_send(line).is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The lines that are there, at least one: whoever writes slowly is not kept waiting for more.
+async fn take(lines: &mut Receiver<String>) -> Option<Vec<String>> {
+    let mut bytes = 0;
+    let mut batch = Vec::new();
+    let mut next = lines.recv().await;
+    while let Some(line) = next {
+        bytes += line.len();
+        batch.push(line);
+        let has_room = batch.len() < BATCH_MAX && bytes < BATCH_BYTES_MAX;
+        next = if has_room {
+            lines.try_recv().ok()
+        } else {
+            None
+        };
+    }
+    (!batch.is_empty()).then_some(batch)
+}
+
+/// Sends a batch until it is taken. Each publication has a key, so none is there twice.
+async fn send(api: &Api, body: &str) -> Result<Vec<Outcome>> {
+    let (mut pause, began) = (PAUSE[0], Instant::now());
+    loop {
+        let error = match api.post("/batch", body.to_owned()).await {
+            Ok(text) => {
+                let batched: Batched =
+                    serde_json::from_str(&text).context("the answer has no results")?;
+                let all_pass =
+                    !batched.results.is_empty() && batched.results.iter().all(Outcome::is_passing);
+                if !all_pass || began.elapsed() > RETRY_MAX {
+                    return Ok(batched.results);
+                }
+                None
+            }
+            Err(error) if error.is_passing() && began.elapsed() < RETRY_MAX => Some(error),
+            Err(error) => return Err(error.into()),
+        };
+        let asked = error.as_ref().and_then(ApiError::retry_after);
+        tokio::time::sleep(asked.unwrap_or(pause)).await;
+        pause = (pause * 2).min(PAUSE[1]);
+    }
+}
+
+impl Outcome {
+    /// Whether it may be taken a little later.
+    fn is_passing(&self) -> bool {
+        match self {
+            Self::Ok(_) => false,
+            Self::Error(refusal) => matches!(&*refusal.code, "RATE_LIMITED" | "UNAVAILABLE"),
+        }
+    }
+
+    /// What was refused of it.
+    fn refusal(self) -> Option<Refusal> {
+        match self {
+            Self::Error(refusal) => Some(refusal),
+            Self::Ok(answer) => {
+                let rooms: Option<InRooms> = serde_json::from_str(answer.get()).ok();
+                rooms?.rooms.into_iter().find_map(|room| room.error)
+            }
+        }
+    }
+}
+
+fn count(tally: &mut Tally, progress: &ProgressBar, numbers: &[u64], results: Vec<Outcome>) {
+    for (number, outcome) in numbers.iter().zip(results) {
+        match outcome.refusal() {
+            None => tally.published += 1,
+            Some(refusal) => {
+                let told = format!("{}: {}", refusal.code, refusal.message);
+                refuse(tally, progress, *number, &told);
+            }
+        }
+    }
+}
+
+fn refuse(tally: &mut Tally, progress: &ProgressBar, number: u64, why: &str) {
+    tally.refused += 1;
+    progress.suspend(|| eprintln!("nuncio: line {number}: {why}"));
+}
+
+fn finish(tally: &Tally, format: Format) -> Result<()> {
+    let Tally { published, refused } = tally;
+    match format {
+        Format::Json => print(&format!(
+            "{{\"published\":{published},\"refused\":{refused}}}\n"
+        ))?,
+        Format::Table => print(&format!("published {} lines\n", HumanCount(*published)))?,
+    }
+    if *refused > 0 {
+        bail!("{refused} lines were refused");
+    }
+    Ok(())
+}
+
+/// Hidden where nobody looks.
+fn progress() -> ProgressBar {
+    if !stderr().is_terminal() || stdin().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{human_pos} published, {per_sec}");
+    let progress = ProgressBar::new_spinner().with_style(style.expect("the template is valid"));
+    progress.enable_steady_tick(Duration::from_millis(200));
+    progress
+}
+
+fn random_key() -> Result<String> {
+    let bytes = getrandom::u64().context("no random numbers")?;
+    Ok(format!("{bytes:016x}"))
+}
