@@ -29,7 +29,7 @@ pub use id::{Epoch, IdError, MessageId, Position, ResumeToken, SocketId};
 pub use json::{Json, JsonError};
 pub use limits::{ConnectionLimits, HistoryLimits, RateLimits, RoomLimits};
 pub use message::{
-    Body, Emit, PositionReason, Publication, Push, Status, Target, Typing, Volatility,
+    Body, Compression, Emit, PositionReason, Publication, Push, Status, Target, Typing, Volatility,
 };
 pub use name::{EventName, IdempotencyKey, NameError, Namespace, RoomName, UserId};
 pub use now::Now;

@@ -107,6 +107,16 @@ pub enum Volatility {
     Volatile,
 }
 
+/// Whether a message may be compressed on its way. It is about one delivery: what is replayed later is compressed as agreed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Compression {
+    /// As the connection agreed, from its threshold on.
+    #[default]
+    AsAgreed,
+    /// Not at all: it would gain nothing.
+    Never,
+}
+
 /// The content of an [`Emit`]: the same for every receiver with the same encoder, so nothing personal is in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Push {
@@ -124,6 +134,8 @@ pub enum Push {
         author: Option<UserId>,
         /// As in [`Publication::ts`].
         ts: u64,
+        /// Whether it is worth compressing.
+        compression: Compression,
     },
     /// An event of the server that its receivers are to answer, each by the same number.
     Question {
@@ -137,6 +149,8 @@ pub enum Push {
         ts: u64,
         /// What the answers carry: at most 2^53-1.
         ack: u64,
+        /// Whether it is worth compressing.
+        compression: Compression,
     },
     /// `message:private`.
     Private {

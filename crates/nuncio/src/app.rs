@@ -171,6 +171,10 @@ impl App for Nuncio {
         }
     }
 
+    fn upgraded(&self, client: &Client) {
+        self.io.upgraded(&client.id);
+    }
+
     fn call(
         self: &Arc<Self>,
         client: &mut Client,

@@ -328,17 +328,7 @@ impl Nuncio {
                 event,
                 data,
                 attachments,
-            } => {
-                let name = event.clone();
-                if let Some(answered) = self.handle_event(socket, call, name, data, attachments) {
-                    return answered;
-                }
-                let message = format!(
-                    "event {} without a roomId: nothing on this server handles it",
-                    quote(&event)
-                );
-                Err(Refusal::new(ErrorCode::UnknownType, message))
-            }
+            } => return self.handle_event(socket, call, event, data, attachments),
             Command::Refresh { .. } => unreachable!("the session makes a request of its own of it"),
         };
         Some(reply.map(Outcome::Reply))

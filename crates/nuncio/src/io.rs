@@ -30,15 +30,19 @@ mod binary;
 mod broadcast;
 mod connect;
 mod core;
+mod emitter;
 mod error;
 mod event;
 mod extract;
 mod handler;
 mod handshake;
 mod listeners;
+mod middleware;
+mod outgoing;
 mod question;
 mod reason;
 mod remote;
+mod rooms;
 mod server_side;
 mod socket;
 mod task;
@@ -46,22 +50,26 @@ mod task;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
 
 use nuncio_model::{Namespace as Name, Vocabulary};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use binary::Binary;
-pub use broadcast::{Broadcast, Rooms};
+pub use broadcast::Broadcast;
+pub use emitter::Emitter;
 pub use error::{AskError, AskManyError, EmitError, JoinError, Refused, Unanswered};
 pub use event::Event;
 pub use extract::{Ack, Attachments, Data, Extension, FromEvent, Mismatch, State};
 pub use handler::{Checking, Handler, HandlerOutput, Middleware};
 pub use handshake::Handshake;
 pub use nuncio_model::{EventName, Identity, RoomName, SocketId, UserId};
+pub use nuncio_transport::Transport;
 pub use question::{Answers, Question, Questions};
 pub use reason::{Close, DisconnectReason};
 pub use remote::RemoteSocket;
+pub use rooms::Rooms;
 pub use socket::Socket;
 
 pub(crate) use connect::{Arrival, Entering, Return};
@@ -251,12 +259,40 @@ impl Namespace {
         self.everybody().volatile()
     }
 
+    /// Everybody, with what is not worth compressing: see [`Broadcast::compress`].
+    pub fn compress(&self, compress: bool) -> Broadcast {
+        self.everybody().compress(compress)
+    }
+
+    /// Everybody, with so much time to answer [`emit_with_ack`](Broadcast::emit_with_ack).
+    pub fn timeout(&self, timeout: Duration) -> Broadcast {
+        self.everybody().timeout(timeout)
+    }
+
     /// Everybody on this node.
     pub fn local(&self) -> Broadcast {
         self.everybody().local()
     }
 
-    /// Everybody in the namespace.
+    /// The sockets of this node that handlers have: `namespace.sockets` of Socket.IO. O(sockets of the node).
+    pub fn sockets(&self) -> Vec<Socket> {
+        self.core.sockets_of(&self.scope)
+    }
+
+    /// A socket of this node, by its id.
+    pub fn socket(&self, id: &SocketId) -> Option<Socket> {
+        let socket = self.core.socket(id)?;
+        let is_here = match &self.scope {
+            Scope::One(name) => socket.namespace_name() == name,
+            Scope::Matching(_) => self
+                .core
+                .present(&self.scope)
+                .contains(socket.namespace_name()),
+        };
+        is_here.then_some(socket)
+    }
+
+    /// Everybody in the namespace, wherever connected.
     ///
     /// # Errors
     /// None of its own.

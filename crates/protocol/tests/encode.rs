@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nuncio_model::{
-    Body, CallId, ConnectionLimits, Epoch, ErrorCode, EventName, Identity, Json, MessageId,
-    Position, PositionReason, Publication, Push, RateLimits, Refusal, ResumeToken, RoomName,
-    SocketId, Status, Typing, UserId,
+    Body, CallId, Compression, ConnectionLimits, Epoch, ErrorCode, EventName, Identity, Json,
+    MessageId, Position, PositionReason, Publication, Push, RateLimits, Refusal, ResumeToken,
+    RoomName, SocketId, Status, Typing, UserId,
 };
 use nuncio_protocol::encode::{self, Recovery, Welcome};
 
@@ -172,6 +172,7 @@ fn emitted_event() {
         room: None,
         author: None,
         ts: 5,
+        compression: Compression::AsAgreed,
     };
     assert_eq!(
         encode::push(&push),

@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use nuncio_model::{
-    Admitted, Body, CloseCode, Command, Content, Epoch, ErrorCode, EventName, Grants, Identity,
-    Json, Missed, Namespace, Now, Offset, Opening, Outcome, Pattern, PublishRequest, Published,
-    Push, RateLimits, Recovery, Refusal, Reply, Request, ResumeToken, Rights, RoomGrant, SocketId,
-    TurnedAway, UserId, Vocabulary,
+    Admitted, Body, CloseCode, Command, Compression, Content, Epoch, ErrorCode, EventName, Grants,
+    Identity, Json, Missed, Namespace, Now, Offset, Opening, Outcome, Pattern, PublishRequest,
+    Published, Push, RateLimits, Recovery, Refusal, Reply, Request, ResumeToken, Rights, RoomGrant,
+    SocketId, TurnedAway, UserId, Vocabulary,
 };
 use nuncio_session::socketio::{Output, Session, push};
 use nuncio_session::{Call, Settings};
@@ -305,6 +305,7 @@ fn a_program_emits_under_any_name_but_those_of_the_life_cycle() {
             room: None,
             author: None,
             ts: 0,
+            compression: Compression::AsAgreed,
         };
         let text = push(Parser::Default, "/", &event, None)
             .text()
@@ -324,6 +325,7 @@ fn an_event_cannot_pass_for_a_message_of_the_server() {
             room: None,
             author: Some(UserId::parse("mallory").unwrap()),
             ts: 0,
+            compression: Compression::AsAgreed,
         };
         let text = push(Parser::Default, "/", &event, None)
             .text()
@@ -351,6 +353,7 @@ fn a_client_that_has_its_session_back_gets_what_it_missed_with_the_place_of_each
             room: None,
             author: None,
             ts: 0,
+            compression: Compression::AsAgreed,
         })),
     };
     let Outcome::Admitted(mut admitted) = admitted() else {

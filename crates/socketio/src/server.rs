@@ -1,6 +1,7 @@
 //! The server's side of one Socket.IO connection: namespaces over one Engine.IO connection.
 
 mod output;
+mod reason;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -18,7 +19,8 @@ use crate::packet::{Body, Packet, Parser, ParserRule, Protocol};
 use crate::payload::{Payload, put_string};
 use crate::query;
 
-pub use output::{DisconnectReason, NotAsked, Output, Refusal};
+pub use output::{NotAsked, Output, Refusal};
+pub use reason::DisconnectReason;
 
 /// Settings of a Socket.IO server. The defaults are the reference server's where it has them.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -16,8 +16,9 @@ use http::request::Parts;
 use http::{HeaderMap, Request, Response, StatusCode, Uri};
 use nuncio_hub::{Durability, Encode, EncoderId, Message, Policies, Pushed, RoomPolicy};
 use nuncio_model::{
-    Admitted, Command, ErrorCode, EventName, Grants, Head, Identity, Json, Now, Opening, Outcome,
-    Push, RateLimits, Refusal, Reply, ResumeToken, RoomLimits, UserId, Vocabulary,
+    Admitted, Command, Compression, ErrorCode, EventName, Grants, Head, Identity, Json, Now,
+    Opening, Outcome, Push, RateLimits, Refusal, Reply, ResumeToken, RoomLimits, UserId,
+    Vocabulary,
 };
 use nuncio_session::Settings;
 use nuncio_transport::{
@@ -193,6 +194,8 @@ impl App for Conformance {
 
     fn moved(&self, _: &mut Client, _: EncoderId) {}
 
+    fn upgraded(&self, _: &Client) {}
+
     fn is_revoked(&self, _: &Client) -> bool {
         false
     }
@@ -248,6 +251,7 @@ impl Conformance {
             room: None,
             author: None,
             ts: now.unix_ms,
+            compression: Compression::AsAgreed,
         };
         let message = Message::Push(&client.namespace, &push);
         let item = self.encoders.encode(client.encoder, message);

@@ -9,11 +9,13 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response, Uri};
 use http_body_util::combinators::UnsyncBoxBody;
+use nuncio_engineio::Transport;
 use nuncio_hub::EncoderId;
 use nuncio_model::{
     CloseCode, ErrorCode, Grants, Head, Identity, Namespace, Now, Opening, Outcome, Refusal,
     Secret, SocketId, Watch,
 };
+use nuncio_socketio::server::DisconnectReason;
 
 use crate::raw;
 use crate::sink::{Outbox, Socket};
@@ -124,6 +126,9 @@ pub trait App: Send + Sync + 'static {
     /// A session is carried by another transport from now on, as the encoder says: the client's is to be that.
     fn moved(&self, client: &mut Client, encoder: EncoderId);
 
+    /// A Socket.IO client has moved from polls to a WebSocket.
+    fn upgraded(&self, client: &Client);
+
     /// A message came in.
     fn received(&self, bytes: usize);
 
@@ -217,6 +222,8 @@ pub struct About {
     pub address: IpAddr,
     /// When it connected.
     pub since: Instant,
+    /// How its messages travel: polls and streams are HTTP.
+    pub transport: Transport,
 }
 
 /// What is remembered of a client's token.
@@ -259,14 +266,7 @@ pub enum ClosedBy {
 impl Closed {
     /// Whether a Socket.IO client may have its connection state recovered: not when one of the sides wanted it gone.
     pub fn is_recoverable(&self) -> bool {
-        use nuncio_socketio::server::DisconnectReason as Reason;
-
-        let wanted = [
-            Reason::ClientNamespaceDisconnect,
-            Reason::ServerNamespaceDisconnect,
-            Reason::ParseError,
-        ];
-        wanted.iter().all(|reason| reason.as_str() != self.reason)
+        DisconnectReason::parse(&self.reason).is_none_or(DisconnectReason::is_recoverable)
     }
 
     /// Whether the client may want its session back.

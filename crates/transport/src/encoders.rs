@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use bytes::Bytes;
 use nuncio_hub::{Encode, EncoderId, Message};
-use nuncio_model::{Offset, Push};
+use nuncio_model::{Compression as Wanted, Offset, Push};
 use nuncio_protocol::{encode, stream};
 use nuncio_session::socketio;
 use nuncio_socketio::Encoded;
@@ -76,7 +76,10 @@ pub(crate) fn compressing<T>(
 
 impl Encoders {
     /// A message for a Socket.IO client, with its place in the namespace's order where it has one.
-    fn packet(&self, form: Form, message: Message<'_>, offset: Option<Offset>) -> Bytes {
+    fn packet(&self, mut form: Form, message: Message<'_>, offset: Option<Offset>) -> Bytes {
+        if wanted(message) == Wanted::Never {
+            form.window = None;
+        }
         let packet = match message {
             Message::Publication(publication) => {
                 socketio::publication(form.parser, publication, offset)
@@ -107,7 +110,20 @@ impl Encode for Encoders {
             Message::Publication(publication) => encode::publication(publication),
             Message::Push(_, push) => encode::push(push),
         };
-        self.frame(encoder, &text)
+        match wanted(message) {
+            Wanted::AsAgreed => self.frame(encoder, &text),
+            Wanted::Never => self.frame(NATIVE, &text),
+        }
+    }
+}
+
+/// Whether a message is worth compressing. Publications are: what is stored says nothing of its way.
+const fn wanted(message: Message<'_>) -> Wanted {
+    match message {
+        Message::Push(_, Push::Event { compression, .. } | Push::Question { compression, .. }) => {
+            *compression
+        }
+        Message::Push(..) | Message::Publication(_) => Wanted::AsAgreed,
     }
 }
 

@@ -9,6 +9,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto;
+use nuncio_engineio::Transport;
 use nuncio_websocket::handshake::{Accepted, DeflateConfig, HttpVersion, Offer, Refusal};
 use nuncio_websocket::{Connection, ConnectionConfig, Role};
 use tokio::net::TcpStream;
@@ -183,6 +184,7 @@ impl<A: App> Service<A> {
             standing: None,
             address,
             since: now.instant,
+            transport: Transport::WebSocket,
         });
         let client = Client {
             id,

@@ -11,9 +11,9 @@ use nuncio_hub::{
     Rooms, Slice, Socket, Submission,
 };
 use nuncio_model::{
-    Body, Emit, Epoch, EventName, HistoryLimits, JoinRequest, Joined, Json, Namespace, Now,
-    Position, PublishRequest, Published, Push, Refusal, RoomLimits, RoomName, SocketId, Target,
-    UserId, Volatility,
+    Body, Compression, Emit, Epoch, EventName, HistoryLimits, JoinRequest, Joined, Json, Namespace,
+    Now, Position, PublishRequest, Published, Push, Refusal, RoomLimits, RoomName, SocketId,
+    Target, UserId, Volatility,
 };
 
 use crate::door::Door;
@@ -352,6 +352,7 @@ pub(crate) fn event(content: u64) -> Push {
         room: None,
         author: None,
         ts: 0,
+        compression: Compression::AsAgreed,
     }
 }
 

@@ -1,9 +1,11 @@
 //! Who an event goes to.
 
+use std::time::Duration;
+
 use nuncio_hub::Submission;
 use nuncio_model::{
-    Body, Emit, EventName, NameError, Namespace as Name, PublishRequest, Push, RoomName, SocketId,
-    Target, Volatility,
+    Body, Compression, Emit, EventName, NameError, Namespace as Name, PublishRequest, Push,
+    RoomName, SocketId, Target, Volatility,
 };
 use nuncio_transport::clock;
 use serde::Serialize;
@@ -13,14 +15,15 @@ use super::args::Args;
 use super::core::{Hub, Scope};
 use super::question::Questions;
 use super::remote::RemoteSocket;
+use super::rooms::Rooms;
 use super::socket::send_away;
-use super::{Close, EmitError, Io};
+use super::{Close, EmitError, Io, outgoing};
 
 /// A choice of clients, made by `to`, `except` and the others, and what is done with them. Each client is chosen once, however many of the rooms it is in.
 ///
 /// **`io.to(room).emit(…)` is a publication** when it names one room and nothing else: it takes its place in the room's one order, is kept in its history and
-/// replayed to who comes back, native clients included. Everything else (several rooms, `except`, `volatile`, `local`, from a socket) is an emit: it is not
-/// kept. See `docs/protocol.md`, "Words".
+/// replayed to who comes back, native clients included. Everything else (several rooms, `except`, `volatile`, `local`, `compress(false)`, from a socket) is an
+/// emit: it is not kept. See `docs/protocol.md`, "Words".
 #[derive(Debug, Clone)]
 #[must_use = "a choice of clients does nothing until something is emitted to them"]
 pub struct Broadcast {
@@ -31,6 +34,8 @@ pub struct Broadcast {
     rooms: Vec<RoomName>,
     except: Vec<Target>,
     volatility: Volatility,
+    compression: Compression,
+    timeout: Option<Duration>,
     reach: Reach,
     fault: Option<NameError>,
 }
@@ -50,6 +55,8 @@ impl Broadcast {
             rooms: Vec::new(),
             except: Vec::new(),
             volatility: Volatility::Kept,
+            compression: Compression::AsAgreed,
+            timeout: None,
             reach: Reach::AllNodes,
             fault: None,
         }
@@ -94,6 +101,23 @@ impl Broadcast {
         self
     }
 
+    /// `compress(false)`: what is emitted is not compressed for WebSockets that agreed to it (`socketio.deflate`), because it would gain nothing, as with a
+    /// picture. What is small is never compressed.
+    pub const fn compress(mut self, compress: bool) -> Self {
+        self.compression = if compress {
+            Compression::AsAgreed
+        } else {
+            Compression::Never
+        };
+        self
+    }
+
+    /// How long [`emit_with_ack`](Self::emit_with_ack) waits for answers; nothing else is waited for. Default 30 s.
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
     /// Only clients of this node.
     pub const fn local(mut self) -> Self {
         self.reach = Reach::ThisNode;
@@ -109,16 +133,19 @@ impl Broadcast {
     pub fn emit(&self, event: &str, data: impl Serialize) -> Result<(), EmitError> {
         let name = event_name(event)?;
         let args = Args::encode(&data)?;
-        self.each(|hub, namespace| match self.publication() {
-            Some(room) => publish(hub, namespace, room, &name, &args),
-            None => {
-                let emit = self.selection(namespace, self.push(&name, &args));
-                hub.node.emit(emit);
+        self.each(|hub, namespace| {
+            self.tell_outgoing(hub, namespace, &name, &args);
+            match self.publication() {
+                Some(room) => publish(hub, namespace, room, &name, &args),
+                None => {
+                    let emit = self.selection(namespace, self.push(&name, &args));
+                    hub.node.emit(emit);
+                }
             }
         })
     }
 
-    /// Emits an event that each client is to acknowledge, and collects the answers: for 30 s, unless [said otherwise](Questions::timeout).
+    /// Emits an event that each client is to acknowledge, and collects the answers: for 30 s, unless [said otherwise](Self::timeout).
     pub fn emit_with_ack<T: DeserializeOwned>(
         &self,
         event: &str,
@@ -184,8 +211,25 @@ impl Broadcast {
         Ok(())
     }
 
+    /// Tells those who want to know what is emitted to them. O(clients) while anybody does.
+    fn tell_outgoing(&self, hub: &Hub, namespace: &Name, name: &EventName, args: &Args) {
+        let core = &self.io.core;
+        if core.is_overheard() {
+            let places = hub.node.select(namespace, &self.target(), &self.except);
+            outgoing::tell(core, &places, name, args);
+        }
+    }
+
     pub(super) const fn io(&self) -> &Io {
         &self.io
+    }
+
+    pub(super) const fn compression(&self) -> Compression {
+        self.compression
+    }
+
+    pub(super) const fn patience(&self) -> Option<Duration> {
+        self.timeout
     }
 
     /// The chosen clients' places in the hub.
@@ -218,6 +262,7 @@ impl Broadcast {
         let plain = self.only.is_none()
             && self.except.is_empty()
             && self.volatility == Volatility::Kept
+            && self.compression == Compression::AsAgreed
             && self.reach == Reach::AllNodes;
         match &self.rooms[..] {
             [room] if plain && !self.io.core.is_private(room) => Some(room),
@@ -255,6 +300,7 @@ impl Broadcast {
             room,
             author: None,
             ts: clock::now().unix_ms,
+            compression: self.compression,
         }
     }
 }
@@ -281,64 +327,6 @@ fn publish(hub: &Hub, namespace: &Name, room: &RoomName, name: &EventName, args:
         }
     };
     hub.node.publish(submission, Box::new(done));
-}
-
-/// Room names as a program has them: one text, or several.
-pub trait Rooms {
-    /// Parses each name.
-    ///
-    /// # Errors
-    /// [`NameError`] of the first that is none.
-    fn parse(self) -> Result<Vec<RoomName>, NameError>;
-}
-
-impl Rooms for &str {
-    fn parse(self) -> Result<Vec<RoomName>, NameError> {
-        Ok(vec![RoomName::parse(self)?])
-    }
-}
-
-impl Rooms for &String {
-    fn parse(self) -> Result<Vec<RoomName>, NameError> {
-        Rooms::parse(self.as_str())
-    }
-}
-
-impl Rooms for String {
-    fn parse(self) -> Result<Vec<RoomName>, NameError> {
-        Rooms::parse(self.as_str())
-    }
-}
-
-impl Rooms for RoomName {
-    fn parse(self) -> Result<Vec<RoomName>, NameError> {
-        Ok(vec![self])
-    }
-}
-
-impl Rooms for &RoomName {
-    fn parse(self) -> Result<Vec<RoomName>, NameError> {
-        Ok(vec![self.clone()])
-    }
-}
-
-impl Rooms for SocketId {
-    fn parse(self) -> Result<Vec<RoomName>, NameError> {
-        Ok(vec![RoomName::parse(&self.to_string())?])
-    }
-}
-
-impl<R: Rooms, const N: usize> Rooms for [R; N] {
-    fn parse(self) -> Result<Vec<RoomName>, NameError> {
-        Rooms::parse(Vec::from(self))
-    }
-}
-
-impl<R: Rooms> Rooms for Vec<R> {
-    fn parse(self) -> Result<Vec<RoomName>, NameError> {
-        let rooms: Result<Vec<_>, _> = self.into_iter().map(Rooms::parse).collect();
-        rooms.map(|rooms| rooms.concat())
-    }
 }
 
 /// A name that an event may have which a server emits.

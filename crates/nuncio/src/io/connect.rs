@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use nuncio_hub::Notice;
 use nuncio_model::{
     ErrorCode, EventName, Head, Identity, Json, Now, Outcome, Refusal, Request, Secret, Vocabulary,
+    quote,
 };
 use nuncio_transport::{Client, Closed};
 
@@ -15,9 +16,10 @@ use super::args::Args;
 use super::core::{Handlers, Waiting};
 use super::event::Answering;
 use super::handler::AnyMiddleware;
+use super::middleware::pass;
+use super::reason::reason_of;
 use super::socket::{Newcomer, Recovered};
-use super::task::{self, Caught};
-use super::{DisconnectReason, Event, Handshake, Io, Refused, Socket};
+use super::{DisconnectReason, Handshake, Io, Socket, task};
 
 use crate::answer::now_or_later;
 use crate::app::Nuncio;
@@ -70,7 +72,7 @@ impl Nuncio {
     fn look_at(&self, client: &Client, call: u32, socket: Socket, middleware: Vec<AnyMiddleware>) {
         let (outbox, io, id) = (client.outbox.clone(), self.io.clone(), client.id);
         let looking = async move {
-            let notice = match pass(socket, middleware).await {
+            let notice = match pass(&socket.arrival(), &middleware).await {
                 Ok(()) => Notice::Retry {
                     call,
                     request: Request::Proceed,
@@ -103,7 +105,7 @@ impl Nuncio {
         self.enter(client, call, identity, Some(entering), now)
     }
 
-    /// Hands an event to the handlers of its socket; `None` when there is no handler, and the client is to be told so.
+    /// Hands an event to the handlers of its socket.
     pub(crate) fn handle_event(
         &self,
         place: &Arc<nuncio_transport::Socket>,
@@ -111,21 +113,19 @@ impl Nuncio {
         event: EventName,
         data: Json,
         attachments: Box<[Bytes]>,
-    ) -> Option<Answered> {
-        let socket = self
-            .io
-            .core
-            .is_used()
-            .then(|| self.io.core.socket(&place.id))??;
+    ) -> Answered {
+        let socket = if self.io.core.is_used() {
+            self.io.core.socket(&place.id)
+        } else {
+            None
+        };
+        let Some(socket) = socket else {
+            return Some(Err(unhandled(&event)));
+        };
         let args = Args { data, attachments };
-        let mut is_handled = true;
-        let answered = now_or_later(&place.outbox, call, |reply| {
-            let answering = Answering::new(reply);
-            is_handled = socket.dispatch(event, args, answering);
-        });
-        // A Socket.IO client is told nothing of an event that nobody listens to, as in the reference.
-        let is_native = nuncio_transport::Form::of(place.encoder.get()).is_none();
-        (is_handled || !is_native).then_some(answered)
+        now_or_later(&place.outbox, call, |reply| {
+            socket.dispatch(event, args, Answering::new(reply));
+        })
     }
 
     /// Takes what a client answers to a question.
@@ -244,13 +244,25 @@ impl Io {
             namespace: client.namespace.clone(),
             handshake,
             recovered,
+            transport: client.about.transport,
         };
         Socket::new(self.clone(), newcomer)
     }
 
     /// A connection ended: its handlers are told while the socket is in its rooms.
     pub(crate) fn leaving(&self, client: &Client, closed: &Closed) -> Option<Leaving> {
-        self.leave_for(&client.id, DisconnectReason::of(closed))
+        self.leave_for(&client.id, reason_of(closed))
+    }
+
+    /// A client has moved to a WebSocket, perhaps while a middleware looks at it.
+    pub(crate) fn upgraded(&self, id: &nuncio_model::SocketId) {
+        if !self.core.is_used() {
+            return;
+        }
+        let entering = self.core.waiting.lock().get(id).map(|it| it.socket.clone());
+        if let Some(socket) = entering.or_else(|| self.core.socket(id)) {
+            socket.upgraded();
+        }
     }
 
     pub(crate) fn leave_for(
@@ -276,32 +288,11 @@ impl Drop for Leaving {
     }
 }
 
-/// Runs each middleware after the other; the first that refuses is the last.
-async fn pass(socket: Socket, middleware: Vec<AnyMiddleware>) -> Result<(), Refused> {
-    let event = Event {
-        socket,
-        name: EventName::parse("connection").expect("it is a name"),
-        args: Args {
-            data: Json::from_checked("[]".into()),
-            attachments: Box::default(),
-        },
-        answering: Answering::nobody(),
-        reason: None,
-    };
-    for check in middleware {
-        let checking = task::make("middleware", || check(&event));
-        let checked = match checking {
-            Some(Ok(checking)) => Caught(checking).await,
-            Some(Err(mismatch)) => return Err(Refused::new(mismatch.to_string())),
-            None => return Err(Refused::new("Internal error")),
-        };
-        match checked {
-            Ok(result) => result?,
-            Err(panic) => {
-                task::log_panic(panic, "middleware");
-                return Err(Refused::new("Internal error"));
-            }
-        }
-    }
-    Ok(())
+/// Nobody listens to an event.
+pub(super) fn unhandled(event: &EventName) -> Refusal {
+    let message = format!(
+        "event {} without a roomId: nothing on this server handles it",
+        quote(event)
+    );
+    Refusal::new(ErrorCode::UnknownType, message)
 }

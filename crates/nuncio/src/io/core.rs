@@ -21,6 +21,8 @@ pub(crate) struct Core {
     table: RwLock<Table>,
     /// Whether there is any handler: asked at each connection, before anything else.
     is_used: AtomicBool,
+    /// Whether any socket ever wanted to know what is emitted to it: asked at each emit.
+    is_overheard: AtomicBool,
     sockets: RwLock<HashMap<SocketId, Socket>>,
     /// Who waits for a middleware.
     pub(super) waiting: Mutex<HashMap<SocketId, Waiting>>,
@@ -87,6 +89,14 @@ impl Core {
         self.is_used.load(Ordering::Relaxed)
     }
 
+    pub(super) fn is_overheard(&self) -> bool {
+        self.is_overheard.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_overheard(&self) {
+        self.is_overheard.store(true, Ordering::Relaxed);
+    }
+
     /// The handlers of a scope, which begin to exist if need be.
     pub(super) fn handlers(&self, scope: &Scope) -> Arc<Handlers> {
         self.is_used.store(true, Ordering::Relaxed);
@@ -147,6 +157,16 @@ impl Core {
 
     pub(crate) fn socket(&self, id: &SocketId) -> Option<Socket> {
         self.sockets.read().get(id).cloned()
+    }
+
+    /// The sockets in the namespaces of a scope. O(sockets).
+    pub(super) fn sockets_of(&self, scope: &Scope) -> Vec<Socket> {
+        let present = self.present(scope);
+        let sockets = self.sockets.read();
+        let here = sockets
+            .values()
+            .filter(|socket| present.contains(socket.namespace_name()));
+        here.cloned().collect()
     }
 
     pub(super) fn add(&self, socket: Socket) {

@@ -3,7 +3,7 @@
 use nuncio_model::{ErrorCode, EventName, Refusal, quote};
 use smallvec::SmallVec;
 
-use super::handler::AnyHandler;
+use super::handler::{AnyHandler, AnyMiddleware};
 use super::{Event, task};
 
 /// The handlers of one socket, in the order in which they were given.
@@ -13,6 +13,23 @@ pub(super) struct Listeners {
     any: Vec<AnyHandler>,
     pub(super) disconnecting: Vec<AnyHandler>,
     pub(super) disconnect: Vec<AnyHandler>,
+    /// What few sockets have: 8 bytes for the others.
+    rare: Option<Box<Rare>>,
+}
+
+/// Handlers for what most programs leave alone.
+#[derive(Default)]
+pub(super) struct Rare {
+    pub(super) middleware: Vec<AnyMiddleware>,
+    pub(super) outgoing: Vec<AnyHandler>,
+    pub(super) upgrade: Vec<AnyHandler>,
+}
+
+/// Where a handler comes among those for the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Order {
+    First,
+    Last,
 }
 
 struct Listener {
@@ -37,8 +54,25 @@ impl Listeners {
         });
     }
 
-    pub(super) fn add_any(&mut self, handler: AnyHandler) {
-        self.any.push(handler);
+    pub(super) fn add_any(&mut self, handler: AnyHandler, order: Order) {
+        insert(&mut self.any, handler, order);
+    }
+
+    pub(super) fn add_outgoing(&mut self, handler: AnyHandler, order: Order) {
+        insert(&mut self.rare_mut().outgoing, handler, order);
+    }
+
+    pub(super) fn remove_any(&mut self) {
+        self.any.clear();
+    }
+
+    /// What few sockets have, where this one has any of it.
+    pub(super) fn rare(&self) -> Option<&Rare> {
+        self.rare.as_deref()
+    }
+
+    pub(super) fn rare_mut(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
     }
 
     pub(super) fn remove(&mut self, name: &str) {
@@ -57,6 +91,13 @@ impl Listeners {
         });
         let own = handlers.len() - self.any.len();
         (handlers, own)
+    }
+}
+
+fn insert(handlers: &mut Vec<AnyHandler>, handler: AnyHandler, order: Order) {
+    match order {
+        Order::First => handlers.insert(0, handler),
+        Order::Last => handlers.push(handler),
     }
 }
 

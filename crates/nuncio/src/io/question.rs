@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use super::args::Args;
 use super::broadcast::event_name;
 use super::core::Core;
-use super::{AskError, AskManyError, Broadcast, EmitError, Unanswered};
+use super::{AskError, AskManyError, Broadcast, EmitError, Unanswered, outgoing};
 
 /// How long an answer is waited for. The reference waits for ever.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -42,7 +42,7 @@ struct Inquiry {
 impl Inquiry {
     fn new(to: Broadcast, event: &str, data: &(impl Serialize + ?Sized)) -> Self {
         let what = event_name(event).and_then(|name| Ok((name, Args::encode(data)?)));
-        let timeout = TIMEOUT;
+        let timeout = to.patience().unwrap_or(TIMEOUT);
         Self { to, what, timeout }
     }
 
@@ -62,14 +62,18 @@ impl Inquiry {
             until: Instant::now() + self.timeout,
             answer: PhantomData,
         };
-        let push = Push::Question {
-            name,
-            data: args.data,
-            attachments: args.attachments,
-            ts: clock::now().unix_ms,
-            ack,
-        };
         if let Some(hub) = answers.core.hub() {
+            if answers.core.is_overheard() {
+                outgoing::tell(&answers.core, &places, &name, &args);
+            }
+            let push = Push::Question {
+                name,
+                data: args.data,
+                attachments: args.attachments,
+                ts: clock::now().unix_ms,
+                ack,
+                compression: self.to.compression(),
+            };
             hub.node.push_to(&places, &push);
             // Who went between the choice and the question is told of by nobody.
             for id in &answers.missing {

@@ -1,89 +1,33 @@
 //! Why sockets end, and how they are ended.
 
-use std::fmt;
-
 use nuncio_model::CloseCode;
 use nuncio_transport::{Closed, ClosedBy};
 
-/// Why a socket was disconnected, in the words of Socket.IO's server (`docs/rust.md`, "Reasons").
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum DisconnectReason {
-    /// `client namespace disconnect`: the client left, by `socket.disconnect()`; a native client closed with 1000.
-    ClientNamespaceDisconnect,
-    /// `server namespace disconnect`: the program sent it away.
-    ServerNamespaceDisconnect,
-    /// `forced server close`: the server ended the connection, for its token, its rate, or a packet out of place.
-    ForcedServerClose,
-    /// `forced close`: a packet could not be read.
-    ForcedClose,
-    /// `server shutting down`.
-    ServerShuttingDown,
-    /// `transport close`: the connection was closed or lost.
-    TransportClose,
-    /// `transport error`: the connection broke, or the client read too slowly.
-    TransportError,
-    /// `ping timeout`: no sign of life.
-    PingTimeout,
-    /// `parse error`: that was not the protocol.
-    ParseError,
+pub use nuncio_transport::DisconnectReason;
+
+/// Why a connection ended, as handlers are told: Socket.IO connections say it in the reference's words, others by their close codes.
+pub(crate) fn reason_of(closed: &Closed) -> DisconnectReason {
+    DisconnectReason::parse(&closed.reason).unwrap_or_else(|| of_code(closed))
 }
 
-impl DisconnectReason {
-    const ALL: [Self; 9] = [
-        Self::ClientNamespaceDisconnect,
-        Self::ServerNamespaceDisconnect,
-        Self::ForcedServerClose,
-        Self::ForcedClose,
-        Self::ServerShuttingDown,
-        Self::TransportClose,
-        Self::TransportError,
-        Self::PingTimeout,
-        Self::ParseError,
-    ];
-
-    /// The words of Socket.IO.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::ClientNamespaceDisconnect => "client namespace disconnect",
-            Self::ServerNamespaceDisconnect => "server namespace disconnect",
-            Self::ForcedServerClose => "forced server close",
-            Self::ForcedClose => "forced close",
-            Self::ServerShuttingDown => "server shutting down",
-            Self::TransportClose => "transport close",
-            Self::TransportError => "transport error",
-            Self::PingTimeout => "ping timeout",
-            Self::ParseError => "parse error",
+fn of_code(closed: &Closed) -> DisconnectReason {
+    match (closed.by, closed.code) {
+        (ClosedBy::Client, CloseCode::NORMAL) => DisconnectReason::ClientNamespaceDisconnect,
+        (ClosedBy::Client, _) => DisconnectReason::TransportClose,
+        (ClosedBy::Server, CloseCode::NORMAL) => DisconnectReason::ServerNamespaceDisconnect,
+        (ClosedBy::Server, CloseCode::RESTART) => DisconnectReason::ServerShuttingDown,
+        (ClosedBy::Server, CloseCode::TRY_AGAIN) => DisconnectReason::TransportError,
+        (ClosedBy::Server, CloseCode::PROTOCOL | CloseCode::INVALID_PAYLOAD) => {
+            DisconnectReason::ParseError
         }
-    }
-
-    /// Socket.IO connections say it in these words; others by their close codes.
-    pub(crate) fn of(closed: &Closed) -> Self {
-        let said = Self::ALL.into_iter();
-        let mut said = said.filter(|reason| reason.as_str() == closed.reason);
-        said.next().unwrap_or_else(|| Self::of_code(closed))
-    }
-
-    fn of_code(closed: &Closed) -> Self {
-        match (closed.by, closed.code) {
-            (ClosedBy::Client, CloseCode::NORMAL) => Self::ClientNamespaceDisconnect,
-            (ClosedBy::Client, _) => Self::TransportClose,
-            (ClosedBy::Server, CloseCode::NORMAL) => Self::ServerNamespaceDisconnect,
-            (ClosedBy::Server, CloseCode::RESTART) => Self::ServerShuttingDown,
-            (ClosedBy::Server, CloseCode::TRY_AGAIN) => Self::TransportError,
-            (ClosedBy::Server, CloseCode::PROTOCOL | CloseCode::INVALID_PAYLOAD) => {
-                Self::ParseError
-            }
-            (ClosedBy::Server, _) => Self::ForcedServerClose,
-            (ClosedBy::Nobody, _) if closed.reason == "no sign of life" => Self::PingTimeout,
-            (ClosedBy::Nobody, _) if closed.reason == "end of stream" => Self::TransportClose,
-            (ClosedBy::Nobody, _) => Self::TransportError,
+        (ClosedBy::Server, _) => DisconnectReason::ForcedServerClose,
+        (ClosedBy::Nobody, _) if closed.reason == "no sign of life" => {
+            DisconnectReason::PingTimeout
         }
-    }
-}
-
-impl fmt::Display for DisconnectReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        (ClosedBy::Nobody, _) if closed.reason == "end of stream" => {
+            DisconnectReason::TransportClose
+        }
+        (ClosedBy::Nobody, _) => DisconnectReason::TransportError,
     }
 }
 
@@ -140,7 +84,7 @@ mod tests {
                 "forced close",
             ),
         ] {
-            assert_eq!(DisconnectReason::of(&closed).as_str(), reason);
+            assert_eq!(reason_of(&closed).as_str(), reason);
         }
     }
 }

@@ -1,13 +1,14 @@
 //! Clients as [`fetch_sockets`](super::Broadcast::fetch_sockets) finds them, wherever they are connected.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use nuncio_model::{RoomName, SocketId, UserId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::core::Scope;
-use super::{Broadcast, Close, EmitError, Handshake, Io, Rooms, Socket};
+use super::{Broadcast, Close, EmitError, Emitter, Handshake, Io, Question, Rooms, Socket};
 
 /// A client that was found: what it was at that moment, and ways to do something with it.
 #[derive(Clone)]
@@ -56,6 +57,20 @@ impl RemoteSocket {
         self.alone().emit(event, data)
     }
 
+    /// Emits an event that it is to acknowledge, and waits for that: 30 s, unless [said otherwise](Self::timeout).
+    pub fn emit_with_ack<T: DeserializeOwned>(
+        &self,
+        event: &str,
+        data: impl Serialize,
+    ) -> Question<T> {
+        Question::new(self.alone(), event, &data)
+    }
+
+    /// This client, with so much time to answer [`emit_with_ack`](Emitter::emit_with_ack).
+    pub fn timeout(&self, timeout: Duration) -> Emitter {
+        Emitter::new(self.place.id, self.everybody()).timeout(timeout)
+    }
+
     /// Makes it join rooms.
     ///
     /// # Errors
@@ -78,7 +93,11 @@ impl RemoteSocket {
     }
 
     fn alone(&self) -> Broadcast {
+        self.everybody().only(self.place.id)
+    }
+
+    fn everybody(&self) -> Broadcast {
         let scope = Scope::One(self.place.namespace.clone());
-        Broadcast::new(self.io.clone(), scope).only(self.place.id)
+        Broadcast::new(self.io.clone(), scope)
     }
 }

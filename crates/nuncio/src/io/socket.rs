@@ -1,5 +1,8 @@
 //! One client in one namespace, as handlers see it.
 
+mod emitting;
+mod listening;
+
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -7,23 +10,16 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use http::Extensions;
 use nuncio_hub::{JoinOutcome, Notice, Pushed};
-use nuncio_model::{
-    CloseCode, EventName, JoinRequest, Json, Namespace as Name, RoomName, SocketId, Target, UserId,
-};
-use nuncio_transport::{Form, clock};
+use nuncio_model::{CloseCode, JoinRequest, Json, Namespace as Name, RoomName, SocketId, UserId};
+use nuncio_transport::{Form, Transport, clock};
 use parking_lot::{Mutex, RwLock};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 
-use super::args::Args;
-use super::broadcast::{Broadcast, Rooms, event_name};
 use super::core::Scope;
-use super::event::Answering;
-use super::handler::{AnyHandler, Handler, any};
-use super::listeners::{Listeners, Times, start};
-use super::question::Question;
-use super::{Close, DisconnectReason, EmitError, Event, Handshake, Io, JoinError, Namespace};
+use super::listeners::Listeners;
+use super::{Close, EmitError, Handshake, Io, JoinError, Namespace, Rooms};
 
 /// A client in a namespace: a Socket.IO client, or a native one. A handle, cheap to clone, that stays valid after the client went; what is emitted to it
 /// then goes nowhere.
@@ -39,6 +35,7 @@ struct Inner {
     namespace: Name,
     handshake: Handshake,
     recovered: Recovered,
+    has_websocket: AtomicBool,
     /// Its place in the rooms, once it is in.
     place: OnceLock<Arc<nuncio_transport::Socket>>,
     is_connected: AtomicBool,
@@ -54,6 +51,7 @@ pub(super) struct Newcomer {
     pub(super) namespace: Name,
     pub(super) handshake: Handshake,
     pub(super) recovered: Recovered,
+    pub(super) transport: Transport,
 }
 
 /// Whether a socket has its session back.
@@ -71,6 +69,7 @@ impl Socket {
             namespace,
             handshake,
             recovered,
+            transport,
         } = newcomer;
         Self(Arc::new(Inner {
             io,
@@ -79,6 +78,7 @@ impl Socket {
             namespace,
             handshake,
             recovered,
+            has_websocket: AtomicBool::new(transport == Transport::WebSocket),
             place: OnceLock::new(),
             is_connected: AtomicBool::new(false),
             data: Mutex::default(),
@@ -110,6 +110,16 @@ impl Socket {
     /// What it said when it came.
     pub fn handshake(&self) -> &Handshake {
         &self.0.handshake
+    }
+
+    /// How its messages travel at this moment: a Socket.IO client may begin with polls and [upgrade](Self::on_upgrade). Streams and polls of native clients
+    /// are `Polling` too.
+    pub fn transport(&self) -> Transport {
+        if self.0.has_websocket.load(Ordering::Acquire) {
+            Transport::WebSocket
+        } else {
+            Transport::Polling
+        }
     }
 
     /// Whether it has its id, rooms and data back from a connection that was lost.
@@ -167,64 +177,6 @@ impl Socket {
         self.0.extensions.read().get::<T>().cloned()
     }
 
-    /// Calls a handler for each event of a name, with what its parameters ask for. Several handlers of one name are called in their order.
-    ///
-    /// The handlers of a socket start in the order of the events, and run on at their waits.
-    ///
-    /// # Panics
-    /// When the name is one of the client's own life cycle, whose ends come by [`on_disconnect`](Self::on_disconnect).
-    #[track_caller]
-    pub fn on<Args>(&self, event: &str, handler: impl Handler<Args>) -> &Self {
-        self.listen(event, any(handler), Times::Always)
-    }
-
-    /// The same for the next event of that name only.
-    ///
-    /// # Panics
-    /// As [`on`](Self::on).
-    #[track_caller]
-    pub fn once<Args>(&self, event: &str, handler: impl Handler<Args>) -> &Self {
-        self.listen(event, any(handler), Times::Once)
-    }
-
-    #[track_caller]
-    fn listen(&self, event: &str, handler: AnyHandler, times: Times) -> &Self {
-        match event_name(event) {
-            Ok(name) => self.0.listeners.lock().add(name, handler, times),
-            Err(EmitError::Reserved { event }) => {
-                panic!("clients cannot send {event:?}: for their end there is on_disconnect(…)")
-            }
-            Err(error) => panic!("{error}"),
-        }
-        self
-    }
-
-    /// Calls a handler for every event, before those of its name.
-    pub fn on_any<Args>(&self, handler: impl Handler<Args>) -> &Self {
-        self.0.listeners.lock().add_any(any(handler));
-        self
-    }
-
-    /// Takes all handlers of a name away.
-    pub fn off(&self, event: &str) -> &Self {
-        self.0.listeners.lock().remove(event);
-        self
-    }
-
-    /// Calls a handler when the socket is about to go, while its rooms are still known. It may ask for a [`DisconnectReason`].
-    pub fn on_disconnecting<Args>(&self, handler: impl Handler<Args>) -> &Self {
-        let handler = any(handler);
-        self.0.listeners.lock().disconnecting.push(handler);
-        self
-    }
-
-    /// Calls a handler when the socket is gone. It may ask for a [`DisconnectReason`].
-    pub fn on_disconnect<Args>(&self, handler: impl Handler<Args>) -> &Self {
-        let handler = any(handler);
-        self.0.listeners.lock().disconnect.push(handler);
-        self
-    }
-
     /// Joins rooms: what is said there from now on comes to the client. In memory this is done when the future is first polled.
     ///
     /// # Errors
@@ -257,62 +209,15 @@ impl Socket {
         Ok(())
     }
 
+    /// Leaves all rooms but its private one.
+    pub fn leave_all(&self) {
+        // Rooms that it is in have names.
+        let _ = self.leave(self.rooms());
+    }
+
     /// The rooms it is in. Its private one, which Socket.IO names first, is its [`id`](Self::id).
     pub fn rooms(&self) -> Vec<RoomName> {
         self.place().map_or_else(Vec::new, |place| place.rooms())
-    }
-
-    /// Emits an event to this client. A tuple is several arguments, `()` none.
-    ///
-    /// # Errors
-    /// [`EmitError`]; a client that is gone is none.
-    pub fn emit(&self, event: &str, data: impl Serialize) -> Result<(), EmitError> {
-        self.alone().emit(event, data)
-    }
-
-    /// Emits an event that the client is to acknowledge, and waits for that: 30 s, unless [said otherwise](Question::timeout).
-    pub fn emit_with_ack<T: DeserializeOwned>(
-        &self,
-        event: &str,
-        data: impl Serialize,
-    ) -> Question<T> {
-        Question::new(self.alone(), event, &data)
-    }
-
-    /// Emits to this client what may be lost when it does not read fast enough.
-    pub fn volatile(&self) -> Broadcast {
-        self.alone().volatile()
-    }
-
-    fn alone(&self) -> Broadcast {
-        let broadcast = Broadcast::new(self.0.io.clone(), Scope::One(self.0.namespace.clone()));
-        broadcast.only(self.0.id)
-    }
-
-    /// Everybody else in the namespace.
-    pub fn broadcast(&self) -> Broadcast {
-        let broadcast = Broadcast::new(self.0.io.clone(), Scope::One(self.0.namespace.clone()));
-        broadcast.without(Target::Sockets(vec![self.0.id]))
-    }
-
-    /// Everybody else in these rooms.
-    pub fn to(&self, rooms: impl Rooms) -> Broadcast {
-        self.broadcast().to(rooms)
-    }
-
-    /// The same as [`to`](Self::to).
-    pub fn in_(&self, rooms: impl Rooms) -> Broadcast {
-        self.to(rooms)
-    }
-
-    /// Everybody else but those in these rooms.
-    pub fn except(&self, rooms: impl Rooms) -> Broadcast {
-        self.broadcast().except(rooms)
-    }
-
-    /// Everybody else on this node.
-    pub fn local(&self) -> Broadcast {
-        self.broadcast().local()
     }
 
     /// Sends the client away. It does not come back by itself.
@@ -320,6 +225,10 @@ impl Socket {
         if let Some(place) = self.place() {
             send_away(place, close);
         }
+    }
+
+    pub(super) fn namespace_name(&self) -> &Name {
+        &self.0.namespace
     }
 
     pub(super) fn place(&self) -> Option<&Arc<nuncio_transport::Socket>> {
@@ -337,53 +246,6 @@ impl Socket {
 
     pub(super) fn set_gone(&self) {
         self.0.is_connected.store(false, Ordering::Release);
-    }
-
-    /// Starts handlers for something that has no arguments and no answer.
-    pub(super) fn tell(
-        &self,
-        name: &'static str,
-        handlers: &[AnyHandler],
-        reason: Option<DisconnectReason>,
-    ) {
-        if handlers.is_empty() {
-            return;
-        }
-        let args = Args {
-            data: Json::from_checked("[]".into()),
-            attachments: Box::default(),
-        };
-        let event = Event {
-            socket: self.clone(),
-            name: EventName::parse(name).expect("it is a name"),
-            args,
-            answering: Answering::nobody(),
-            reason,
-        };
-        start(handlers, &event);
-    }
-
-    /// The handlers of its end.
-    pub(super) fn take_disconnecting(&self) -> Vec<AnyHandler> {
-        std::mem::take(&mut self.0.listeners.lock().disconnecting)
-    }
-
-    pub(super) fn take_disconnect(&self) -> Vec<AnyHandler> {
-        std::mem::take(&mut self.0.listeners.lock().disconnect)
-    }
-
-    /// Hands an event to its handlers. `false` when it has none of its own.
-    pub(super) fn dispatch(&self, name: EventName, args: Args, answering: Arc<Answering>) -> bool {
-        let (handlers, own) = self.0.listeners.lock().take(&name);
-        let event = Event {
-            socket: self.clone(),
-            name,
-            args,
-            answering,
-            reason: None,
-        };
-        start(&handlers, &event);
-        own > 0
     }
 
     /// Forgets the handlers of a socket that is gone: they may hold the socket.

@@ -15,6 +15,7 @@ pub fn push(push: &Push) -> Bytes {
             room,
             author,
             ts,
+            compression: _,
         } => {
             let mut text = Text::message("event", name.len() + data.as_bytes().len() + 128);
             text.string("event", name).json("data", data);
@@ -29,6 +30,7 @@ pub fn push(push: &Push) -> Bytes {
             attachments: _,
             ts,
             ack,
+            compression: _,
         } => {
             let mut text = Text::message("event", name.len() + data.as_bytes().len() + 96);
             text.string("event", name).json("data", data);

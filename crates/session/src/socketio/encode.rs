@@ -50,6 +50,7 @@ pub fn push(parser: Parser, namespace: &str, push: &Push, offset: Option<Offset>
             attachments,
             ack,
             ts: _,
+            compression: _,
         } => {
             let (id, name) = (Some(*ack), name_of(name, None));
             // What is lost with the connection is answered by nobody: it has no place in the order.

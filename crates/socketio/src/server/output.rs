@@ -6,6 +6,7 @@ use crate::encode::Encoded;
 use crate::namespace::Namespace;
 use crate::packet::Protocol;
 use crate::payload::{Event, Payload, put_string};
+use crate::server::DisconnectReason;
 
 /// What the driver has to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,29 +54,6 @@ pub enum Output {
     Send(Encoded),
     /// Close the Engine.IO connection, after what was sent before. Nothing follows.
     Close,
-}
-
-/// Why a socket left its namespace, in the reference's words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DisconnectReason {
-    /// The client left the namespace.
-    ClientNamespaceDisconnect,
-    /// The server made it leave.
-    ServerNamespaceDisconnect,
-    /// The server closed the connection, for a packet out of place or a timeout.
-    ForcedServerClose,
-    /// The connection was closed for a packet that could not be decoded, or by Engine.IO's `close`.
-    ForcedClose,
-    /// The server stops.
-    ServerShuttingDown,
-    /// The client closed the transport.
-    TransportClose,
-    /// The transport failed.
-    TransportError,
-    /// The client stopped answering pings.
-    PingTimeout,
-    /// The client sent something that is no Engine.IO packet.
-    ParseError,
 }
 
 /// Why a client may not join.
@@ -126,37 +104,5 @@ impl Refusal<'_> {
             }
         }
         json.freeze()
-    }
-}
-
-impl DisconnectReason {
-    /// The text that `disconnect` handlers know.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::ClientNamespaceDisconnect => "client namespace disconnect",
-            Self::ServerNamespaceDisconnect => "server namespace disconnect",
-            Self::ForcedServerClose => "forced server close",
-            Self::ForcedClose => "forced close",
-            Self::ServerShuttingDown => "server shutting down",
-            Self::TransportClose => "transport close",
-            Self::TransportError => "transport error",
-            Self::PingTimeout => "ping timeout",
-            Self::ParseError => "parse error",
-        }
-    }
-
-    /// Whether the client may come back and have its state recovered: not when one side wanted it gone.
-    pub const fn is_recoverable(self) -> bool {
-        match self {
-            Self::ClientNamespaceDisconnect
-            | Self::ServerNamespaceDisconnect
-            | Self::ParseError => false,
-            Self::ForcedServerClose
-            | Self::ForcedClose
-            | Self::ServerShuttingDown
-            | Self::TransportClose
-            | Self::TransportError
-            | Self::PingTimeout => true,
-        }
     }
 }

@@ -16,8 +16,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use nuncio_hub::{Entry, Record, Span, TokenMark};
 use nuncio_model::{
-    Content, Epoch, MessageId, Namespace, Position, Publication, Push, RoomName, SocketId, Target,
-    UserId,
+    Compression, Content, Epoch, MessageId, Namespace, Position, Publication, Push, RoomName,
+    SocketId, Target, UserId,
 };
 
 use crate::encoding::{
@@ -108,6 +108,7 @@ fn write_push(push: &Push, out: &mut Vec<u8>) {
             room,
             author,
             ts,
+            compression: _,
         } => {
             let body = nuncio_model::Body::Event {
                 name: name.clone(),
@@ -341,6 +342,7 @@ impl Reader<'_> {
             room,
             author,
             ts,
+            compression: Compression::AsAgreed,
         })
     }
 
@@ -391,6 +393,7 @@ mod tests {
             room,
             author,
             ts: u64::MAX,
+            compression: Compression::AsAgreed,
         };
         let private = |from, from_user| Push::Private {
             from,

@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, OnceLock};
 
-use nuncio_engineio::Query;
 use nuncio_engineio::server::Connection;
+use nuncio_engineio::{Query, Transport};
 use nuncio_model::{Now, SocketId};
 use nuncio_session::socketio::Session;
 use tokio::sync::oneshot;
@@ -46,7 +46,8 @@ pub(super) fn polling<A: App>(
     let mut polling = Box::<Polling>::default();
     polling.expect(number, answer);
     endpoint.table.insert(sid, mailbox.clone());
-    let mut driver = driver(shared, endpoint, outbox, engine, visitor, now);
+    let transport = Transport::Polling;
+    let mut driver = driver(shared, endpoint, outbox, engine, (visitor, transport), now);
     driver.polling = Some(polling);
     driver.mailbox = Some(Registered {
         sid,
@@ -89,7 +90,8 @@ pub(super) fn websocket<A: App>(
     if !opened.early.is_empty() {
         link.stash = Some(Box::new(opened.early.to_vec()));
     }
-    let mut driver = driver(shared, endpoint, outbox, engine, visitor, now);
+    let transport = Transport::WebSocket;
+    let mut driver = driver(shared, endpoint, outbox, engine, (visitor, transport), now);
     driver.link = Some(link);
     tokio::spawn(driver);
 }
@@ -99,7 +101,7 @@ fn driver<A: App>(
     endpoint: &Arc<SocketIo>,
     outbox: Arc<Outbox>,
     engine: Connection,
-    visitor: Visitor,
+    (visitor, transport): (Visitor, Transport),
     now: Now,
 ) -> Driver<A> {
     let Visitor { opening, address } = visitor;
@@ -117,7 +119,7 @@ fn driver<A: App>(
         Purpose::Echo => Talk::Echo,
     };
     Driver {
-        seats: Seats::new(shared.clone(), outbox.clone(), address, now),
+        seats: Seats::new(shared.clone(), outbox.clone(), address, transport, now),
         shared,
         endpoint: endpoint.clone(),
         outbox,

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use nuncio_engineio::Transport;
 use nuncio_hub::{EncoderId, Notice};
 use nuncio_model::{CloseCode, Grants, Namespace, Now, Outcome, Refusal, Request};
 use nuncio_socketio::server::DisconnectReason;
@@ -21,6 +22,7 @@ pub(super) struct Seats<A: App> {
     seats: SmallVec<[Seat; 1]>,
     address: IpAddr,
     since: Instant,
+    transport: Transport,
     /// With what the client closed, once it has.
     closed: Option<CloseCode>,
 }
@@ -38,6 +40,7 @@ impl<A: App> Seats<A> {
         shared: Arc<Shared<A>>,
         outbox: Arc<Outbox>,
         address: IpAddr,
+        transport: Transport,
         now: Now,
     ) -> Self {
         let mut seats = Self {
@@ -46,6 +49,7 @@ impl<A: App> Seats<A> {
             seats: SmallVec::new(),
             address,
             since: now.instant,
+            transport,
             closed: None,
         };
         seats.keep_one();
@@ -71,6 +75,15 @@ impl<A: App> Seats<A> {
         }
     }
 
+    /// The client has moved to a WebSocket, with all its places.
+    pub(super) fn upgraded(&mut self) {
+        self.transport = Transport::WebSocket;
+        for Seat { client, .. } in &mut self.seats {
+            client.about.transport = Transport::WebSocket;
+            self.shared.app.upgraded(client);
+        }
+    }
+
     /// Writes to the client in another way from here on.
     pub(super) fn reencode(&mut self, encoder: EncoderId) {
         for Seat { client, .. } in &mut self.seats {
@@ -92,6 +105,7 @@ impl<A: App> Seats<A> {
                 standing: None,
                 address: self.address,
                 since: self.since,
+                transport: self.transport,
             }),
         };
         self.shared.app.opened(&client, None);

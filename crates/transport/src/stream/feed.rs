@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http_body::{Body, Frame};
+use nuncio_engineio::Transport;
 use nuncio_hub::{Notice, Pushed};
 use nuncio_model::{CloseCode, Now, Outcome, Refusal, Request};
 use nuncio_protocol::stream::items;
@@ -67,6 +68,7 @@ impl<A: App> FeedBody<A> {
                 standing: None,
                 address,
                 since: now.instant,
+                transport: Transport::Polling,
             }),
         };
         shared.app.opened(&client, None);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use nuncio_engineio::Transport;
 use nuncio_session::Session;
 use tokio::sync::oneshot;
 
@@ -44,6 +45,7 @@ pub(super) fn session<A: App>(
             standing: None,
             address,
             since: now.instant,
+            transport: Transport::Polling,
         }),
     };
     shared.app.opened(&client, opening);

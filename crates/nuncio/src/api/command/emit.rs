@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use nuncio_model::{
-    Emit as Emitted, Json, Namespace, Push, RoomName, SocketId, Target, Volatility,
+    Compression, Emit as Emitted, Json, Namespace, Push, RoomName, SocketId, Target, Volatility,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -103,6 +103,7 @@ impl Command for Emit {
             room,
             author: self.user_id.map(|user| user.0),
             ts: work.now.unix_ms,
+            compression: Compression::AsAgreed,
         };
         let except = self.except.unwrap_or_default();
         let excepted = rooms_of(except.room_ids);

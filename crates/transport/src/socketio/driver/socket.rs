@@ -116,6 +116,7 @@ impl<A: App> Driver<A> {
         if form.window.is_some() {
             self.seats.reencode(form.encoder());
         }
+        self.seats.upgraded();
     }
 
     fn carry_by(&mut self, stream: Box<dyn Duplex>) {
