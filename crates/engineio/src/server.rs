@@ -201,12 +201,11 @@ impl Connection {
         }
     }
 
-    /// Closes the connection. A polling client learns it from its pending or next poll (`1`), a WebSocket is closed.
+    /// Closes the connection. A polling client learns it from its pending or next poll (`1`), once it has fetched what waits; a WebSocket is closed.
     pub fn close(&mut self, now: Instant, close: Close) {
         self.drain_incoming();
         match (&mut self.link, close) {
             (Link::Polling(polling), Close::Flush) if polling.close_at.is_none() => {
-                polling.push(Packet::Close.encode());
                 polling.close_at = Some(now + self.config.close_timeout);
             }
             (Link::Polling(_), Close::Flush) | (Link::Closed, _) => {}
@@ -381,19 +380,20 @@ impl Connection {
         }
     }
 
-    /// Answers the pending poll with all that waits.
+    /// Answers the pending poll with all that waits, or with the end where nothing does.
     fn flush(&mut self) -> bool {
         let Link::Polling(polling) = &mut self.link else {
             return false;
         };
+        // The close has an answer of its own, as in the reference: clients see to it before the packets that came in the same one.
+        if polling.close_at.is_some() && polling.is_empty() && polling.poll.is_some() {
+            self.end(CloseReason::ForcedClose);
+            return true;
+        }
         let Some((request, response)) = polling.flush(self.protocol, self.binary) else {
             return false;
         };
-        let is_closing = polling.close_at.is_some();
         self.respond(request, response);
-        if is_closing {
-            self.end(CloseReason::ForcedClose);
-        }
         true
     }
 

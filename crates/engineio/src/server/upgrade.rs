@@ -90,9 +90,9 @@ impl Connection {
     }
 }
 
-/// Packets that mean something on polling only: the WebSocket's own close takes the place of the close packet.
+/// Packets that mean something on polling only.
 fn is_released_by_socket(frame: &Frame) -> bool {
-    matches!(frame, Frame::Text(text) if text == "1" || text == "6")
+    matches!(frame, Frame::Text(text) if text == "6")
 }
 
 /// The text of the ping and pong that test a new transport.

@@ -322,7 +322,7 @@ fn close_tells_a_pending_poll_at_once() {
 }
 
 #[test]
-fn close_lets_the_next_poll_fetch_what_waits() {
+fn close_lets_the_next_poll_fetch_what_waits_and_the_one_after_it_the_end() {
     let mut peer = Peer::polling(V4);
     peer.send("last words");
 
@@ -333,13 +333,12 @@ fn close_lets_the_next_poll_fetch_what_waits() {
         Err(SendError::Closed)
     );
     let poll = peer.get();
+    assert_eq!(peer.seen(), [polled(poll, "4last words")]);
+    let poll = peer.get();
 
     assert_eq!(
         peer.seen(),
-        [
-            polled(poll, "4last words\x1e1"),
-            Seen::Closed(CloseReason::ForcedClose)
-        ]
+        [polled(poll, "1"), Seen::Closed(CloseReason::ForcedClose)]
     );
 }
 
