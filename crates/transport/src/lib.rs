@@ -11,6 +11,7 @@ mod encoders;
 pub mod flusher;
 mod io;
 mod listener;
+mod long;
 mod place;
 pub mod random;
 pub mod raw;

@@ -2,22 +2,27 @@
 
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
-use http::Request;
+use bytes::Bytes;
+use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 
-use crate::app::App;
+use crate::app::{App, Body};
 use crate::driver::Shared;
-use crate::place::Place;
-use crate::service::{Endpoints, Service, boxed};
+use crate::long::{Asked, Conversation, Left, Resumed, Stream};
+use crate::place::{Long, Place};
+use crate::service::{Endpoints, Service};
 
 /// Bounds of connections before their upgrade.
 #[derive(Debug, Clone)]
@@ -70,7 +75,7 @@ impl<A: App> Front<A> {
         loop {
             match listener.accept().await {
                 Ok((stream, peer)) => match handshakes.clone().try_acquire_owned() {
-                    Ok(permit) => drop(tokio::spawn(self.clone().serve(stream, peer, permit))),
+                    Ok(permit) => self.clone().begin(stream, peer, permit),
                     Err(_) => refuse(stream),
                 },
                 Err(error) => {
@@ -81,30 +86,36 @@ impl<A: App> Front<A> {
         }
     }
 
-    async fn serve(
-        self: Arc<Self>,
-        stream: TcpStream,
-        peer: SocketAddr,
-        permit: OwnedSemaphorePermit,
-    ) {
+    /// Begins a connection's own task.
+    fn begin(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, permit: OwnedSemaphorePermit) {
         let _ = stream.set_nodelay(true);
         // Whoever reads a stream of events answers no pings: the system notices for us that nothing arrives, or that nothing is taken.
         let limits = &self.shared.settings.connection;
         let patience = limits.heartbeat_interval + limits.heartbeat_timeout;
         let patience = patience.max(PATIENCE_MIN);
         let _ = rustix::net::sockopt::set_tcp_user_timeout(&stream, patience.as_millis() as u32);
-        match &self.tls {
-            // On the heap, or a plain connection would have room for an encrypted one.
-            None => Box::pin(self.serve_http(TokioIo::new(stream), peer, permit)).await,
-            Some(tls) => {
-                match tokio::time::timeout(self.limits.head_timeout, tls.accept(stream)).await {
-                    Ok(Ok(stream)) => {
-                        Box::pin(self.serve_http(TokioIo::new(stream), peer, permit)).await
-                    }
-                    Ok(Err(error)) => tracing::debug!(%error, %peer, "a TLS handshake failed"),
-                    Err(_) => tracing::debug!(%peer, "a TLS handshake took too long"),
-                }
-            }
+        match self.tls.clone() {
+            None => drop(tokio::spawn(Conversation::new(self, stream, peer, permit))),
+            Some(tls) => drop(tokio::spawn(self.encrypt(tls, stream, peer, permit))),
+        }
+    }
+
+    async fn encrypt(
+        self: Arc<Self>,
+        tls: TlsAcceptor,
+        stream: TcpStream,
+        peer: SocketAddr,
+        permit: OwnedSemaphorePermit,
+    ) {
+        // On the heap, or the connection would have room for its handshake as long as it lives.
+        let accepted = Box::pin(tokio::time::timeout(
+            self.limits.head_timeout,
+            tls.accept(stream),
+        ));
+        match accepted.await {
+            Ok(Ok(stream)) => Conversation::new(self, stream, peer, permit).await,
+            Ok(Err(error)) => tracing::debug!(%error, %peer, "a TLS handshake failed"),
+            Err(_) => tracing::debug!(%peer, "a TLS handshake took too long"),
         }
     }
 
@@ -119,38 +130,77 @@ impl<A: App> Front<A> {
         }
     }
 
-    async fn serve_http<T>(&self, io: T, peer: SocketAddr, permit: OwnedSemaphorePermit)
-    where
-        T: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
-    {
+    /// Answers requests until the connection ends, or something takes long. `first` answers the first request, which came before.
+    pub(crate) async fn serve_http<T: Stream>(
+        self: Arc<Self>,
+        stream: Resumed<T>,
+        peer: SocketAddr,
+        place: Place,
+        first: Option<Response<Body>>,
+    ) -> Option<Left<T>> {
         let mut service = self.service(peer.ip().to_canonical());
-        service.place = Place::taken(permit);
+        service.place = place.clone();
         let mut drain = self.drain.clone();
         let drains = *drain.borrow();
-        let connection = http1::Builder::new()
+        let first = Mutex::new(first);
+        let mut connection = http1::Builder::new()
             .keep_alive(!drains)
             .timer(TokioTimer::new())
             .header_read_timeout(self.limits.head_timeout)
             .max_buf_size(self.limits.head_bytes_max.max(8192))
             .serve_connection(
-                io,
+                TokioIo::new(stream),
                 service_fn(move |request: Request<Incoming>| {
-                    service.clone().respond(request.map(boxed))
+                    let (first, service) = (first.lock().take(), service.clone());
+                    service.place.begin(&request);
+                    service.carry(first, request)
                 }),
             )
             .with_upgrades();
-        tokio::pin!(connection);
         let served = tokio::select! {
-            served = connection.as_mut() => served,
+            // In this order: a connection that drains before its first turn would end without an answer.
+            biased;
+            served = until_long(&mut connection, &place) => served,
             _ = drained(&mut drain), if !drains => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
+                Pin::new(&mut connection).graceful_shutdown();
+                until_long(&mut connection, &place).await
             }
         };
-        if let Err(error) = served {
-            tracing::debug!(%error, %peer, "an HTTP connection ended");
+        match served {
+            Ok(None) => None,
+            Ok(Some((long, asked))) => {
+                let parts = connection.into_parts()?;
+                // A copy, or a byte of it would keep a whole buffer of HTTP.
+                let read = Bytes::copy_from_slice(&parts.read_buf);
+                let (stream, early) = parts.io.into_inner().into_parts(read);
+                Some(Left {
+                    long,
+                    asked,
+                    stream,
+                    early,
+                })
+            }
+            Err(error) => {
+                tracing::debug!(%error, %peer, "an HTTP connection ended");
+                None
+            }
         }
     }
+}
+
+/// Serves until the connection ends, or something leaves it.
+async fn until_long(
+    connection: &mut (impl Future<Output = hyper::Result<()>> + Unpin),
+    place: &Place,
+) -> hyper::Result<Option<(Long, Asked)>> {
+    std::future::poll_fn(|cx| match Pin::new(&mut *connection).poll(cx) {
+        Poll::Ready(ended) => Poll::Ready(ended.map(|()| None)),
+        Poll::Pending => match place.left() {
+            Some(left) => Poll::Ready(Ok(Some(left))),
+            None => Poll::Pending,
+        },
+    })
+    .await
 }
 
 /// Waits until the server drains.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto;
@@ -22,6 +23,7 @@ use crate::driver::{Driver, Shared};
 use crate::echo::{self, EchoMode};
 use crate::encoders::encoder_of;
 use crate::io::{Direct, Woken};
+use crate::long::{Carried, Resumed};
 use crate::place::Place;
 use crate::raw;
 use crate::sink::{Outbox, Wire};
@@ -69,6 +71,20 @@ impl<A> Clone for Service<A> {
 }
 
 impl<A: App> Service<A> {
+    /// Answers one request of a connection of this server, or has it answered by what came of one before.
+    pub(crate) async fn carry(
+        self,
+        first: Option<Response<Body>>,
+        request: Request<Incoming>,
+    ) -> Result<Response<Carried>, Cut> {
+        let place = self.place.clone();
+        let response = match first {
+            Some(response) => response,
+            None => self.respond(request.map(boxed)).await?,
+        };
+        Ok(Carried::by(&place, response))
+    }
+
     /// Answers one request.
     ///
     /// # Errors
@@ -256,12 +272,18 @@ pub(crate) enum Taken {
 
 impl From<Upgraded> for Taken {
     fn from(upgraded: Upgraded) -> Self {
-        let upgraded = match upgraded.downcast::<TokioIo<TcpStream>>() {
-            Ok(parts) => return Self::Plain(parts.io.into_inner(), parts.read_buf),
+        let upgraded = match upgraded.downcast::<TokioIo<Resumed<TcpStream>>>() {
+            Ok(parts) => {
+                let (stream, early) = parts.io.into_inner().into_parts(parts.read_buf);
+                return Self::Plain(stream, early);
+            }
             Err(upgraded) => upgraded,
         };
-        let upgraded = match upgraded.downcast::<TokioIo<TlsStream<TcpStream>>>() {
-            Ok(parts) => return Self::Tls(Box::new(parts.io.into_inner()), parts.read_buf),
+        let upgraded = match upgraded.downcast::<TokioIo<Resumed<TlsStream<TcpStream>>>>() {
+            Ok(parts) => {
+                let (stream, early) = parts.io.into_inner().into_parts(parts.read_buf);
+                return Self::Tls(Box::new(stream), early);
+            }
             Err(upgraded) => upgraded,
         };
         // As axum serves: with a guess of the protocol between hyper and the socket.

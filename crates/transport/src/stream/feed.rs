@@ -25,9 +25,7 @@ use crate::encoders::SSE;
 use crate::sink::{Outbox, Wire};
 
 /// The body of a feed's response.
-pub(super) struct FeedBody<A: App>(Box<Driver<A>>);
-
-struct Driver<A: App> {
+pub(super) struct FeedBody<A: App> {
     shared: Arc<Shared<A>>,
     outbox: Arc<Outbox>,
     feed: Feed,
@@ -76,7 +74,7 @@ impl<A: App> FeedBody<A> {
         let exp = watch.identity.as_ref().and_then(|identity| identity.exp);
         let spread = client.id.as_bytes()[0];
         let feed = Feed::new(shared.settings.clone(), rooms, exp, now, spread);
-        let mut driver = Driver {
+        let mut body = Self {
             shared,
             outbox,
             feed,
@@ -85,14 +83,12 @@ impl<A: App> FeedBody<A> {
             armed: None,
         };
         let mut outputs = Vec::new();
-        driver.feed.open(endpoint.options.retry, &mut outputs);
-        driver.call(Request::Watch(Box::new(watch)), &mut outputs, now);
-        driver.apply(outputs, now);
-        Self(Box::new(driver))
+        body.feed.open(endpoint.options.retry, &mut outputs);
+        body.call(Request::Watch(Box::new(watch)), &mut outputs, now);
+        body.apply(outputs, now);
+        body
     }
-}
 
-impl<A: App> Driver<A> {
     fn call(&mut self, request: Request, outputs: &mut Vec<FeedOutput>, now: Now) {
         let Some(client) = &mut self.client else {
             return;
@@ -246,15 +242,14 @@ impl<A: App> Body for FeedBody<A> {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.0
-            .poll_part(cx)
+        self.poll_part(cx)
             .map(|part| part.map(|part| Ok(Frame::data(part))))
     }
 }
 
 impl<A: App> Unpin for FeedBody<A> {}
 
-impl<A: App> Drop for Driver<A> {
+impl<A: App> Drop for FeedBody<A> {
     /// The client has closed its side, or is lost: it makes no difference, since there is no session.
     fn drop(&mut self) {
         self.outbox.close();

@@ -1,6 +1,8 @@
 //! Requests for streams and polls: what is checked before anybody else hears of them, and what is answered.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -15,7 +17,7 @@ use super::mailbox::{Letter, Mailbox, Presence};
 use super::pipe::{Pipe, PipeBody};
 use super::reply::{Reply, status_of};
 use super::{Route, Streams, open};
-use crate::app::{App, Body, RequestBody};
+use crate::app::{AllowedOrigin, App, Body, RequestBody};
 use crate::service::{Service, text};
 
 mod answer;
@@ -39,38 +41,40 @@ impl<A: App> Service<A> {
             Ok(origin) => origin,
             Err(response) => return *response,
         };
-        let cors = endpoint.cors.clone();
         let mut response = match (route, parts.method.clone()) {
-            (_, Method::OPTIONS) => cors.preflight(&parts.headers),
-            (Route::Sse, Method::GET) => self.stream(endpoint, &parts).await,
+            (_, Method::OPTIONS) => endpoint.cors.preflight(&parts.headers),
+            (Route::Sse, Method::GET) => self.stream(&endpoint, &parts).await,
             (Route::Sse, Method::HEAD) => event_stream(text("")),
-            (Route::Poll, Method::GET) => {
-                drop(body);
-                match self.poll(&endpoint, &parts) {
-                    Ok(waiting) => {
-                        // What waits long keeps nothing of its request.
-                        drop((self, endpoint, parts));
-                        waiting.answered().await
-                    }
-                    Err(refused) => reply(refused),
+            (Route::Poll, Method::GET) => match self.poll(&endpoint, &parts) {
+                Ok(waiting) => {
+                    let place = self.place.clone();
+                    // What waits long keeps nothing of its request.
+                    drop((self, parts, body));
+                    let page = WaitingPage {
+                        waiting,
+                        endpoint,
+                        origin,
+                    };
+                    return place.wait(page).await;
                 }
-            }
-            (Route::Poll, Method::POST) => Box::pin(self.open(endpoint, parts, body)).await,
+                Err(refused) => reply(refused),
+            },
+            (Route::Poll, Method::POST) => Box::pin(self.open(endpoint.clone(), parts, body)).await,
             (Route::Send, Method::POST) => Box::pin(self.send(&endpoint, &parts, body)).await,
             (Route::Sse, _) => not_allowed("GET, HEAD, OPTIONS"),
             (Route::Poll, _) => not_allowed("GET, POST, OPTIONS"),
             (Route::Send, _) => not_allowed("POST, OPTIONS"),
         };
         if let Some(origin) = origin {
-            cors.allow(origin, response.headers_mut());
+            endpoint.cors.allow(origin, response.headers_mut());
         }
         response
     }
 
     /// `GET /sse`: of a session, or of rooms.
-    async fn stream(self, endpoint: Arc<Streams>, parts: &Parts) -> Response<Body> {
+    async fn stream(self, endpoint: &Streams, parts: &Parts) -> Response<Body> {
         let Some(token) = session_token(parts) else {
-            return self.feed(&endpoint, parts).await;
+            return self.feed(endpoint, parts).await;
         };
         let gone = || {
             if last_event_id(parts).is_some() {
@@ -80,7 +84,7 @@ impl<A: App> Service<A> {
                 reply(Reply::gone())
             }
         };
-        let Some(mailbox) = find(&endpoint, &token) else {
+        let Some(mailbox) = find(endpoint, &token) else {
             return gone();
         };
         let cursor = match cursor(parts) {
@@ -141,12 +145,7 @@ impl<A: App> Service<A> {
         }
         let first = (!first.trim().is_empty()).then(|| first.into());
         let (presence, answered) = open::session(self.shared, endpoint, admission, first);
-        let waiting = Waiting {
-            presence,
-            answered,
-            coding: Coding::of(&parts.headers),
-        };
-        waiting.answered().await
+        Waiting::new(presence, answered, Coding::of(&parts.headers)).await
     }
 
     /// `GET /poll`: asks for messages.
@@ -160,11 +159,8 @@ impl<A: App> Service<A> {
         if !mailbox.push(Letter::Poll(presence.id, cursor, answer)) {
             return Err(Reply::gone());
         }
-        Ok(Waiting {
-            presence,
-            answered,
-            coding: Coding::of(&parts.headers),
-        })
+        let coding = Coding::of(&parts.headers);
+        Ok(Waiting::new(presence, answered, coding))
     }
 
     /// `POST /send`: what the client says.
@@ -228,20 +224,54 @@ fn find(endpoint: &Streams, token: &nuncio_model::Secret) -> Option<Arc<Mailbox>
 
 /// A request that waits for its batch.
 struct Waiting {
-    presence: Presence,
+    presence: Option<Presence>,
     answered: oneshot::Receiver<Reply>,
     coding: Coding,
 }
 
 impl Waiting {
-    async fn answered(self) -> Response<Body> {
-        let answered = self.answered.await;
-        self.presence.answered();
-        match answered {
+    const fn new(presence: Presence, answered: oneshot::Receiver<Reply>, coding: Coding) -> Self {
+        Self {
+            presence: Some(presence),
+            answered,
+            coding,
+        }
+    }
+}
+
+/// Written out, not `async`: an idle poll keeps it, and that would keep everything twice.
+impl Future for Waiting {
+    type Output = Response<Body>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Response<Body>> {
+        let answered = std::task::ready!(Pin::new(&mut self.answered).poll(cx));
+        if let Some(presence) = self.presence.take() {
+            presence.answered();
+        }
+        Poll::Ready(match answered {
             Ok(Reply::Batch(cursor, texts)) => batch(cursor, &texts, self.coding),
             Ok(other) => reply(other),
             Err(_) => reply(Reply::gone()),
+        })
+    }
+}
+
+/// The same for a page, which may read the answer where its origin may.
+struct WaitingPage {
+    waiting: Waiting,
+    endpoint: Arc<Streams>,
+    origin: Option<AllowedOrigin>,
+}
+
+impl Future for WaitingPage {
+    type Output = Response<Body>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Response<Body>> {
+        let mut response = std::task::ready!(Pin::new(&mut self.waiting).poll(cx));
+        if let Some(origin) = self.origin.take() {
+            self.endpoint.cors.allow(origin, response.headers_mut());
         }
+        Poll::Ready(response)
     }
 }
 
