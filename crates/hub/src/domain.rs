@@ -15,7 +15,7 @@ use nuncio_model::{Epoch, Namespace, Now, SocketId};
 use parking_lot::{Mutex, MutexGuard};
 
 pub use entry::Entry;
-pub(crate) use entry::{is_ordered, plain};
+pub(crate) use entry::{is_ordered, plain, push_len};
 pub use ledger::Ledger;
 pub use record::{Record, Span, TokenMark};
 pub(crate) use state::{Claim, Claimant, State};

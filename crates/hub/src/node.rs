@@ -239,15 +239,18 @@ impl<S: Sink> Node<S> {
             .presence(key, after, limit.min(self.rooms.limits().presence_page_max))
     }
 
-    /// Sends a private message to a session, or to all sessions of a user. Returns how many it was handed to.
-    pub fn private(&self, from: &Socket<S>, to: &str, content: Json, now: Now) -> u32 {
+    /// Sends a private message to a session, or to all sessions of a user. `done` gets how many it was handed to, perhaps before this returns.
+    ///
+    /// # Errors (to `done`)
+    /// `UNAVAILABLE` when it could not be kept, where it is to be.
+    pub fn private(&self, from: &Socket<S>, to: &str, content: Json, now: Now, done: Done<u32>) {
         let push = Push::Private {
             from: Some(from.id),
             from_user: Some(from.user.clone()),
             content,
             ts: now.unix_ms,
         };
-        self.push_to(&self.recipients(&from.namespace, to), &push)
+        self.push_kept(&self.recipients(&from.namespace, to), &push, done);
     }
 
     /// The session or the sessions of the user that `to` names.

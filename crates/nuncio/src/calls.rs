@@ -301,13 +301,17 @@ impl Nuncio {
                 Ok(Reply::Done)
             }
             Command::Private { to, content } => {
-                match self.node.private(socket, &to, content, now) {
-                    0 => Err(Refusal::new(
-                        ErrorCode::NotFound,
-                        format!("no user or session {} is connected", quote(&to)),
-                    )),
-                    sessions => Ok(Reply::Sent { sessions }),
-                }
+                return now_or_later(&socket.outbox, call, |answer| {
+                    let nobody = format!("no user or session {} is connected", quote(&to));
+                    let done = move |taken: Result<u32, Refusal>| {
+                        answer(match taken {
+                            Ok(0) => Err(Refusal::new(ErrorCode::NotFound, nobody)),
+                            Ok(sessions) => Ok(Outcome::Reply(Reply::Sent { sessions })),
+                            Err(refusal) => Err(refusal),
+                        });
+                    };
+                    self.node.private(socket, &to, content, now, Box::new(done));
+                });
             }
             Command::Typing { room, typing } => {
                 self.node.typing(socket, &room, typing, now);

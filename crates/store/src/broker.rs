@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 use crate::cache::{Entry, Op};
 use crate::loader;
 use crate::queue::{Clear, Publish, Queue, Write};
-use crate::shared::{Health, Loads, Observer, Shared, Totals, closing};
+use crate::shared::{Health, Loads, Observer, Shared, Totals, closing, full_queue};
 use crate::store::Store;
 use crate::writer::Writer;
 
@@ -166,9 +166,7 @@ impl<D: Deliver> StoreBroker<D> {
             }
         };
         if waits && !shared.queue.admit(op.bytes()) {
-            let refusal =
-                Refusal::unavailable("Too many operations wait for the message store: try again");
-            return reject(op, refusal);
+            return reject(op, full_queue());
         }
         match entry {
             Some(Entry::Kept(kept)) => shared.apply(key, kept, op),

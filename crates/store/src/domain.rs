@@ -15,8 +15,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
-use nuncio_hub::{Deliver, Domain, Entry, Ledger, Record, Restored};
-use nuncio_model::{Epoch, Namespace, SocketId};
+use nuncio_hub::{Deliver, Domain, Done, Entry, Ledger, Record, Restored};
+use nuncio_model::{Epoch, Namespace, Refusal, SocketId};
 use redb::{
     Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition, TableError,
     WriteTransaction,
@@ -24,7 +24,8 @@ use redb::{
 
 use crate::broker::StoreBroker;
 use crate::fault::Fault;
-use crate::queue::Write;
+use crate::queue::{Append, Write};
+use crate::shared::{closing, full_queue};
 use crate::tables::META;
 
 const ORDER: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("order");
@@ -191,19 +192,30 @@ fn read_sessions(
 }
 
 impl<D: Deliver> Ledger for StoreBroker<D> {
-    fn append(&self, entry: Entry) -> bool {
-        let (shared, bytes) = (self.shared(), entry.bytes());
-        if shared.health.refusal().is_some() || !shared.queue.admit(bytes) {
-            tracing::warn!("an emit could not be kept, and reached nobody");
-            return false;
+    fn admit(&self, bytes: usize) -> Result<(), Refusal> {
+        let shared = self.shared();
+        if let Some(refusal) = shared.health.refusal() {
+            return Err(refusal);
         }
-        match shared.queue.push(Write::Append(Box::new(entry))) {
-            Ok(()) => true,
-            Err(_) => {
-                shared.queue.release(1, bytes);
-                false
-            }
+        if shared.queue.admit(bytes) {
+            return Ok(());
         }
+        Err(full_queue())
+    }
+
+    fn append(&self, entry: Entry, done: Done<()>) {
+        let write = Write::Append(Box::new(Append { entry, done }));
+        if let Err(write) = self.shared().queue.push(write) {
+            self.shared().refuse_write(*write, &closing());
+        }
+    }
+
+    fn pass(&self, bytes: usize, then: Box<dyn FnOnce() + Send>) {
+        let shared = self.shared().clone();
+        self.settle(Box::new(move || {
+            shared.queue.release(1, bytes);
+            then();
+        }));
     }
 
     fn keep(&self, socket: SocketId, record: Option<&Record>) {

@@ -15,7 +15,7 @@ use crate::domain::OrderPlan;
 use crate::encoding::{self, Block};
 use crate::fault::Fault;
 use crate::journal::{self, Due, Journal, Keyed};
-use crate::queue::{Publish, Write};
+use crate::queue::{Append, Publish, Write};
 use crate::shared::Shared;
 use crate::tables::{CONTENT_BYTES, JOURNAL, MESSAGES, META, Meta, NEXT_ROOM, ROOMS, name_of};
 
@@ -33,10 +33,18 @@ pub(crate) struct Plan {
 pub(crate) enum Waiting {
     /// A publisher.
     Publisher(Answer),
-    /// An emit, and what it counts in the queue.
-    Emit(Arc<Entry>, usize),
+    /// An emit, and whoever waits for it.
+    Emit(Emit),
     /// Somebody to whom it matters that everything before is on disk.
     Settle(Box<dyn FnOnce() + Send>),
+}
+
+/// An emit that has its place.
+pub(crate) struct Emit {
+    pub(crate) entry: Arc<Entry>,
+    pub(crate) done: Done<()>,
+    /// What it counts in the queue.
+    pub(crate) bytes: usize,
 }
 
 /// What one commit brings to one room.
@@ -90,19 +98,25 @@ impl Plan {
             .sum()
     }
 
+    /// Emits of an order domain.
+    pub(crate) fn emits(&self) -> usize {
+        let emits = self.answers.iter();
+        emits
+            .filter(|waiting| matches!(waiting, Waiting::Emit(_)))
+            .count()
+    }
+
     /// Takes one write in; only those that share a commit with others come here.
     pub(crate) fn take<D: Deliver>(&mut self, shared: &Shared<D>, write: Write) {
         match write {
             Write::Publish(publish) => self.add(shared, publish),
-            Write::Append(entry) => {
-                let bytes = entry.bytes();
-                match shared.rooms.domain() {
-                    Some(domain) => {
-                        let entry = self.order.add(domain, *entry);
-                        self.answers.push(Waiting::Emit(entry, bytes));
-                    }
-                    None => shared.queue.release(1, bytes),
-                }
+            Write::Append(append) => {
+                let Append { entry, done } = *append;
+                let (bytes, domain) = (entry.bytes(), shared.rooms.domain());
+                let domain = domain.expect("only what has an order hands emits over");
+                let entry = self.order.add(domain, entry);
+                self.answers
+                    .push(Waiting::Emit(Emit { entry, done, bytes }));
             }
             Write::Keep { socket, record } => {
                 self.order.records.insert(socket, record);

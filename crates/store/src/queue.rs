@@ -14,7 +14,7 @@ pub(crate) enum Write {
     Publish(Publish),
     Clear(Clear),
     /// A message that has a place in an order, and no room's history.
-    Append(Box<Entry>),
+    Append(Box<Append>),
     /// A session as it is now; `None` is forgotten.
     Keep {
         socket: SocketId,
@@ -39,6 +39,12 @@ pub(crate) struct Publish {
     pub(crate) key: RoomKey,
     pub(crate) submission: Submission,
     pub(crate) done: Done<Published>,
+}
+
+/// An emit on its way.
+pub(crate) struct Append {
+    pub(crate) entry: Entry,
+    pub(crate) done: Done<()>,
 }
 
 /// A room to be emptied.

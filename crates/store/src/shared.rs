@@ -130,7 +130,10 @@ impl<D: Deliver> Shared<D> {
             Write::Sweep { .. } => self.is_sweeping.store(false, Ordering::Release),
             Write::Reopen { .. } => {}
             Write::Flush(flushed) => drop(flushed.try_send(())),
-            Write::Append(entry) => self.queue.release(1, entry.bytes()),
+            Write::Append(append) => {
+                self.queue.release(1, append.entry.bytes());
+                (append.done)(Err(refusal.clone()));
+            }
             Write::Keep { .. } => {}
             Write::Settle(kept) => kept(),
         }
@@ -218,6 +221,11 @@ impl<D: Deliver> Shared<D> {
         });
         last.or(idle.last()).map_or(0, |(used, _)| *used)
     }
+}
+
+/// What is told to whoever comes while too much waits.
+pub(crate) fn full_queue() -> Refusal {
+    Refusal::unavailable("Too many operations wait for the message store: try again")
 }
 
 /// What is told to whoever comes while the store is being closed.

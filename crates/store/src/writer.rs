@@ -23,7 +23,7 @@ use crate::database::Access;
 use crate::domain::Records;
 use crate::fault::Fault;
 use crate::journal::{Due, Journal, Share};
-use crate::plan::{Answer, AnswerKind, Plan, Waiting, kept};
+use crate::plan::{Answer, AnswerKind, Emit, Plan, Waiting, kept};
 use crate::queue::{Clear, Taken, Write};
 use crate::shared::Shared;
 use crate::sweep::Sweep;
@@ -134,7 +134,7 @@ impl<D: Deliver> Writer<D> {
         if messages > 0 || !plan.order.is_empty() {
             let began = Instant::now();
             if let Err(fault) = self.write(&mut plan, Share::Oldest) {
-                self.shared.observer.failed(messages);
+                self.shared.observer.failed(messages + plan.emits());
                 return self.fail_plan(plan, &fault);
             }
             if messages > 0 {
@@ -145,9 +145,10 @@ impl<D: Deliver> Writer<D> {
         for waiting in plan.answers {
             match waiting {
                 Waiting::Publisher(answer) => self.answer(answer),
-                Waiting::Emit(entry, bytes) => {
+                Waiting::Emit(Emit { entry, done, bytes }) => {
                     self.shared.queue.release(1, bytes);
                     self.shared.rooms.deliver_entry(&entry);
+                    done(Ok(()));
                 }
                 Waiting::Settle(kept) => kept(),
             }
@@ -234,7 +235,7 @@ impl<D: Deliver> Writer<D> {
             .fetch_add(messages as u64, Ordering::Relaxed);
         let bytes = plan.answers.iter().map(|waiting| match waiting {
             Waiting::Publisher(answer) => answer.bytes,
-            Waiting::Emit(..) | Waiting::Settle(_) => 0,
+            Waiting::Emit(_) | Waiting::Settle(_) => 0,
         });
         let bytes: usize = bytes.sum();
         totals.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
@@ -326,9 +327,9 @@ impl<D: Deliver> Writer<D> {
                 key, done, bytes, ..
             } = match waiting {
                 Waiting::Publisher(answer) => answer,
-                Waiting::Emit(_, bytes) => {
-                    tracing::error!("an emit could not be kept, and reached nobody");
+                Waiting::Emit(Emit { done, bytes, .. }) => {
                     self.shared.queue.release(1, bytes);
+                    done(Err(refusal.clone()));
                     continue;
                 }
                 Waiting::Settle(kept) => {

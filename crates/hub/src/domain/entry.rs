@@ -147,9 +147,16 @@ pub(crate) fn plain(except: &[Target]) -> Option<SmallVec<[SocketId; 1]>> {
     Some(ids)
 }
 
-fn push_len(push: &Push) -> usize {
+/// Bytes of what a push says.
+pub(crate) fn push_len(push: &Push) -> usize {
     match push {
         Push::Event {
+            name,
+            data,
+            attachments,
+            ..
+        }
+        | Push::Question {
             name,
             data,
             attachments,
@@ -159,8 +166,7 @@ fn push_len(push: &Push) -> usize {
             name.len() + data.as_bytes().len() + binary.sum::<usize>()
         }
         Push::Private { content, .. } => content.as_bytes().len(),
-        Push::Question { .. }
-        | Push::Joined { .. }
+        Push::Joined { .. }
         | Push::Left { .. }
         | Push::Typing { .. }
         | Push::Presence { .. }

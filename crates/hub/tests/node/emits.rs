@@ -1,7 +1,7 @@
 //! Emits reach each socket of their target once, but the excepted.
 
 use nuncio_hub::End;
-use nuncio_model::{Json, RoomName, Target, Volatility};
+use nuncio_model::{RoomName, Target, Volatility};
 
 use crate::hall::{Hall, Member, contents, rooms};
 
@@ -107,7 +107,7 @@ fn a_volatile_emit_is_skipped_for_who_has_something_waiting() {
 fn a_private_message_reaches_a_session_or_all_sessions_of_a_user() {
     let (hall, [ann, bob, eve]) = hall_of_three();
     let bob_again = hall.enter("bob");
-    let send = |to: &str| hall.node.private(&ann, to, Json::of(&7), hall.now);
+    let send = |to: &str| hall.private(&ann, to, 7);
 
     assert_eq!(send("bob"), 2);
     assert_eq!(send(&eve.id.to_string()), 1);

@@ -203,13 +203,27 @@ impl Hall {
         content: u64,
         volatility: Volatility,
     ) -> Option<u32> {
-        self.node.emit(Emit {
-            namespace: Namespace::default(),
-            target,
-            except,
-            push: event(content),
-            volatility,
-        })
+        self.node
+            .emit(Emit {
+                namespace: Namespace::default(),
+                target,
+                except,
+                push: event(content),
+                volatility,
+            })
+            .unwrap()
+    }
+
+    /// Sends a number in private; how many got it.
+    pub(crate) fn private(&self, from: &Member, to: &str, content: u64) -> u32 {
+        let sent = Arc::new(Mutex::new(None));
+        let kept = sent.clone();
+        let done = move |taken| *kept.lock().unwrap() = Some(taken);
+        let content = Json::of(&content);
+        self.node
+            .private(from, to, content, self.now, Box::new(done));
+        let sent: Result<u32, Refusal> = sent.lock().unwrap().take().unwrap();
+        sent.unwrap()
     }
 
     pub(crate) fn end(&self, member: &Member, end: End) {

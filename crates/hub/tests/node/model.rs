@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use nuncio_hub::End;
-use nuncio_model::{Epoch, HistoryLimits, Json, Position, RoomLimits, Target};
+use nuncio_model::{Epoch, HistoryLimits, Position, RoomLimits, Target};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -367,10 +367,7 @@ impl World {
     fn private(&mut self, from: usize, to: &str) {
         let from = self.member(from);
         let (content, receivers) = self.expect(|index, _| user_of(index) == to);
-        let sent = self
-            .hall
-            .node
-            .private(&from, to, Json::of(&content), self.hall.now);
+        let sent = self.hall.private(&from, to, content);
         assert_eq!(sent, receivers);
     }
 

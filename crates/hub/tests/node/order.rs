@@ -130,7 +130,9 @@ fn a_direct_message_comes_after_what_the_same_thread_published_before() {
     hall.read(&member);
 
     hall.publish("lobby", 1);
-    hall.node.push_to(std::slice::from_ref(&member), &event(2));
+    hall.node
+        .push_to(std::slice::from_ref(&member), &event(2))
+        .unwrap();
     hall.publish("lobby", 3);
     hall.emit(Target::User(member.user.clone()), vec![], 4);
     hall.emit(rooms(&["lobby"]), vec![], 5);
@@ -162,7 +164,9 @@ fn a_direct_message_does_not_overtake_a_message_that_a_flusher_is_handing_over()
     thread::scope(|scope| {
         scope.spawn(|| hall.node.rooms().settle_all());
         flushing.recv().unwrap();
-        hall.node.push_to(std::slice::from_ref(&member), &event(2));
+        hall.node
+            .push_to(std::slice::from_ref(&member), &event(2))
+            .unwrap();
         let _ = pushed.send(());
     });
 

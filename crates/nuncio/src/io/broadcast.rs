@@ -129,20 +129,24 @@ impl Broadcast {
     /// It is on its way when this returns. A publication that cannot be stored is logged.
     ///
     /// # Errors
-    /// [`EmitError`]: the name of the event or of a room is none, or the data is no JSON.
+    /// [`EmitError`]: the name of the event or of a room is none, the data is no JSON, or clients could not recover it because the store is not to be written.
     pub fn emit(&self, event: &str, data: impl Serialize) -> Result<(), EmitError> {
         let name = event_name(event)?;
         let args = Args::encode(&data)?;
+        let mut emitted = Ok(());
         self.each(|hub, namespace| {
             self.tell_outgoing(hub, namespace, &name, &args);
             match self.publication() {
                 Some(room) => publish(hub, namespace, room, &name, &args),
                 None => {
                     let emit = self.selection(namespace, self.push(&name, &args));
-                    hub.node.emit(emit);
+                    if let Err(refusal) = hub.node.emit(emit) {
+                        emitted = Err(EmitError::Refused(refusal));
+                    }
                 }
             }
-        })
+        })?;
+        emitted
     }
 
     /// Emits an event that each client is to acknowledge, and collects the answers: for 30 s, unless [said otherwise](Self::timeout).

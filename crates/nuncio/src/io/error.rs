@@ -24,6 +24,9 @@ pub enum EmitError {
     /// A room was not joined: for handlers that join and emit.
     #[error(transparent)]
     Join(#[from] JoinError),
+    /// The store that keeps messages for clients to recover can keep none at present, or too much waits for it: nobody gets it.
+    #[error("{0}")]
+    Refused(nuncio_model::Refusal),
     /// The data cannot be written as JSON.
     #[error("what was to be emitted cannot be written as JSON: {0}")]
     Data(#[from] serde_json::Error),

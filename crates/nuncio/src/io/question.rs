@@ -74,7 +74,9 @@ impl Inquiry {
                 ack,
                 compression: self.to.compression(),
             };
-            hub.node.push_to(&places, &push);
+            hub.node
+                .push_to(&places, &push)
+                .map_err(EmitError::Refused)?;
             // Who went between the choice and the question is told of by nobody.
             for id in &answers.missing {
                 if hub.node.socket(id).is_none() {

@@ -8,7 +8,7 @@ use nuncio_model::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Begun, Command, Work, ready};
+use super::{Begun, Command, Work, asked};
 use crate::api::failure::Failure;
 use crate::api::value::{AnyJson, Event, Ns, Room, Session, User, is_given, namespace, written};
 
@@ -113,14 +113,18 @@ impl Command for Emit {
         } else {
             Volatility::Kept
         };
-        let sessions = work.app.node.emit(Emitted {
+        let emit = Emitted {
             target: single(work, &namespace, targets, &push),
             namespace,
             except,
             push,
             volatility,
-        });
-        Ok(ready(Reached { sessions }))
+        };
+        let emitted = asked(|done| work.app.node.emit_kept(emit, done));
+        Ok(Box::pin(async move {
+            let sessions = emitted.await?;
+            Ok(Reached { sessions })
+        }))
     }
 }
 

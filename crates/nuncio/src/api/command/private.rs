@@ -4,7 +4,7 @@ use nuncio_model::{Push, quote};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Begun, Command, Work, ready};
+use super::{Begun, Command, Work, asked};
 use crate::api::failure::{Code, Failure};
 use crate::api::value::{AnyJson, Ns, namespace};
 
@@ -45,12 +45,21 @@ impl Command for Private {
             ts: work.now.unix_ms,
         };
         let node = &work.app.node;
-        match node.push_to(&node.recipients(&namespace, &self.to), &push) {
-            0 => {
-                let message = format!("no user or session {} is connected", quote(&self.to));
-                Err(Failure::new(Code::NotFound, message))
-            }
-            sessions => Ok(ready(Sent { sessions })),
+        let recipients = node.recipients(&namespace, &self.to);
+        if recipients.is_empty() {
+            return Err(nobody(&self.to));
         }
+        let sent = asked(|done| node.push_kept(&recipients, &push, done));
+        Ok(Box::pin(async move {
+            match sent.await? {
+                0 => Err(nobody(&self.to)),
+                sessions => Ok(Sent { sessions }),
+            }
+        }))
     }
+}
+
+fn nobody(to: &str) -> Failure {
+    let message = format!("no user or session {} is connected", quote(to));
+    Failure::new(Code::NotFound, message)
 }
