@@ -7,9 +7,7 @@ import { WebSocket } from "ws";
 
 import { Nuncio } from "../browser/nuncio.mjs";
 import { Cable } from "./cable.mjs";
-
-/** Milliseconds to wait for what must come. */
-const PATIENCE = 15_000;
+import { away, ask as emitWithAck, next, until } from "./patience.mjs";
 
 const SETTINGS = ["limits.rate_per_second=0", 'grants.namespaces=["/", "/chat", "/plain"]'];
 
@@ -48,27 +46,8 @@ async function client(nuncio, name, transports, namespace = "") {
   return { cable, socket, heard };
 }
 
-/** The arguments of the next event of this name. */
-function next(emitter, name) {
-  return new Promise((resolve, reject) => {
-    const late = setTimeout(() => reject(new Error(`no ${name} came`)), PATIENCE);
-    emitter.once(name, (...args) => {
-      clearTimeout(late);
-      resolve(args);
-    });
-  });
-}
-
-async function until(isSo) {
-  const late = Date.now() + PATIENCE;
-  while (!isSo()) {
-    if (Date.now() > late) throw new Error(`waited in vain: ${isSo}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}
-
 async function ask(socket, ...event) {
-  const reply = await socket.timeout(PATIENCE).emitWithAck(...event);
+  const reply = await emitWithAck(socket, ...event);
   assert.equal(reply.status, "ok", JSON.stringify(reply));
   return reply;
 }
@@ -94,17 +73,6 @@ async function native(nuncio, name) {
     });
   const say = (roomId, content) => call({ type: "chat:message", roomId, content });
   return { socket, messages, call, say };
-}
-
-/** Cuts the cable, has something done, and mends it; resolves when the client is back. */
-async function away({ cable, socket }, meanwhile) {
-  const gone = next(socket, "disconnect");
-  cable.cut();
-  await gone;
-  const back = next(socket, "connect");
-  await meanwhile();
-  cable.mend();
-  await back;
 }
 
 // A connection that the client still gives up must not keep the run from its end.

@@ -182,11 +182,12 @@ impl Core {
         self.sockets.write().remove(id)
     }
 
-    /// Whether a room is a socket's private one.
+    /// Whether a room is a socket's private one, also of one whose client may come back to it.
     pub(super) fn is_private(&self, room: &RoomName) -> bool {
-        let id = room.parse().ok();
-        let socket = id.and_then(|id| self.hub()?.node.socket(&id));
-        socket.is_some()
+        let (Some(hub), Ok(id)) = (self.hub(), room.parse()) else {
+            return false;
+        };
+        hub.node.socket(&id).is_some() || hub.node.has_record(&id)
     }
 
     /// Forgets all handlers at the end of the server: some of them hold this.
