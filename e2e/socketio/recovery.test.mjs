@@ -75,9 +75,6 @@ async function native(nuncio, name) {
   return { socket, messages, call, say };
 }
 
-// A connection that the client still gives up must not keep the run from its end.
-after(() => setTimeout(() => process.exit(), 1_000).unref());
-
 const OFFSET = /^[\w-]{11}\.\d+$/;
 
 for (const store of [true, false]) {
@@ -123,6 +120,17 @@ for (const store of [true, false]) {
           assert.deepEqual(others.map(({ content }) => content), [1, 2, 3, 4, 5, 6]);
           const missed = ann.heard.find(([first]) => first === "a");
           assert.deepEqual(missed.slice(0, -1), ["a", "text"], "an event has its arguments before the offset");
+        });
+
+        test("who leaves and comes again at once is a new client", async () => {
+          const { socket } = await client(nuncio, "ann", transports);
+          for (let round = 0; round < 50; round += 1) {
+            const { id } = socket;
+            socket.disconnect().connect();
+            await next(socket, "connect");
+            assert.equal(socket.recovered, false, `round ${round}`);
+            assert.notEqual(socket.id, id);
+          }
         });
 
         test("a client that never got an event is recovered too", async () => {

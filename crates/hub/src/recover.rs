@@ -96,6 +96,27 @@ impl<S: Sink> Node<S> {
         Ok(())
     }
 
+    /// The connection that still has a session which [`claim`](Self::claim) would take from it: what its client sent last may be its goodbye, so who has
+    /// the time lets it read that first.
+    pub fn holder(
+        &self,
+        namespace: &Namespace,
+        user: &UserId,
+        pid: &ResumeToken,
+        now: Now,
+    ) -> Option<Arc<Socket<S>>> {
+        let domain = self.rooms.domain_of(namespace)?;
+        let claimant = Claimant {
+            pid,
+            namespace,
+            user,
+            offset: None,
+        };
+        let ttl = domain.config().lost_ttl;
+        let knows = domain.lock().knows(&claimant, now.instant, ttl);
+        knows.then(|| self.socket(&pid.socket))?
+    }
+
     /// Gives a session to a new connection of its client; a connection that still has it is closed. `None` when there is no such session of this user in
     /// this namespace, when its time is over, or when something is gone that the client may have missed: it is a new client then.
     ///

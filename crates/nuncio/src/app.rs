@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use http::request::Parts;
 use http::{HeaderMap, Response, StatusCode, Uri, header};
-use nuncio_hub::{EncoderId, End, Notice, Role};
+use nuncio_hub::{EncoderId, End, Role};
 use nuncio_model::{
     CloseCode, ErrorCode, Head, Namespace, Now, Outcome, Refusal, Request, ResumeToken, SocketId,
 };
@@ -212,7 +212,7 @@ impl App for Nuncio {
         // Socket.IO clients and feeds know no resume token: nobody would come for their sessions.
         let may_come_back =
             closed.is_resumable() && Form::of(encoder).is_none() && socket.role == Role::Session;
-        if waiter.is_none() && !may_come_back {
+        if Form::of(encoder).is_some() || (waiter.is_none() && !may_come_back) {
             // A page that is reloaded closes like one that is left: its user is still there for the grace, the session is not.
             let recovers = self.node.has_record(&id);
             let end = match closed.code {
@@ -224,6 +224,10 @@ impl App for Nuncio {
             };
             self.node.disconnect(&socket, end, now);
             self.record_end(presence, closed);
+            // A newer connection of its client waits to come back to the session, or to be told that there is none.
+            if let Some(waiter) = waiter.or_else(|| self.parking.waiter(id)) {
+                waiter.retry();
+            }
             return;
         }
         let token = ResumeToken {
@@ -243,14 +247,7 @@ impl App for Nuncio {
         };
         let later = self.parking.park(parked, now.instant);
         if let Some(waiter) = waiter.or(later) {
-            let request = Request::Resume {
-                token: waiter.token,
-                rooms: waiter.rooms,
-            };
-            waiter.outbox.notify(Notice::Retry {
-                call: waiter.call,
-                request,
-            });
+            waiter.retry();
         }
     }
 
@@ -405,10 +402,7 @@ impl Nuncio {
         self.node.handle_timeout(now);
         for waiter in self.parking.handle_timeout(now.instant) {
             let gone = Refusal::new(ErrorCode::NotFound, "the session was not given up in time");
-            waiter.outbox.notify(Notice::Completed {
-                call: waiter.call,
-                result: Err(gone),
-            });
+            waiter.refuse(gone);
         }
     }
 }

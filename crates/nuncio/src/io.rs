@@ -72,7 +72,7 @@ pub use remote::RemoteSocket;
 pub use rooms::Rooms;
 pub use socket::Socket;
 
-pub(crate) use connect::{Arrival, Entering, Return};
+pub(crate) use connect::{Arrival, Entering};
 pub(crate) use core::{Core, Hub};
 
 use core::Scope;

@@ -4,7 +4,8 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nuncio_model::{Namespace, Position, ResumeToken, RoomName, Secret, SocketId, UserId};
+use nuncio_hub::Notice;
+use nuncio_model::{Namespace, Refusal, Request, ResumeToken, RoomName, SocketId, UserId};
 use nuncio_transport::{Outbox, Standing};
 use parking_lot::Mutex;
 
@@ -22,9 +23,30 @@ pub(crate) struct Parked {
 pub(crate) struct Waiter {
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) call: u32,
-    pub(crate) token: Secret,
-    pub(crate) rooms: Vec<(RoomName, Position)>,
+    /// What it asks again once the session is given up.
+    pub(crate) request: Request,
     pub(crate) until: Instant,
+}
+
+impl Waiter {
+    /// Has it ask again.
+    pub(crate) fn retry(self) {
+        let Self {
+            outbox,
+            call,
+            request,
+            ..
+        } = self;
+        outbox.notify(Notice::Retry { call, request });
+    }
+
+    /// Tells it why it waits no longer.
+    pub(crate) fn refuse(self, refusal: Refusal) {
+        self.outbox.notify(Notice::Completed {
+            call: self.call,
+            result: Err(refusal),
+        });
+    }
 }
 
 /// A bounded number of parked sessions; each has a deadline, and the oldest go first when there are too many.
@@ -235,8 +257,7 @@ mod tests {
         Waiter {
             outbox: Arc::new(Outbox::new(nuncio_transport::Wire::Woken, 0)),
             call,
-            token: "token".into(),
-            rooms: Vec::new(),
+            request: Request::Proceed,
             until: now,
         }
     }

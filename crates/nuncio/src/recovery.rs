@@ -2,20 +2,21 @@
 
 use std::sync::Arc;
 
-use nuncio_hub::{Domain, DomainConfig, Restored, Role, TokenMark};
+use nuncio_hub::{Domain, DomainConfig, Notice, Recovered, Restored, Role, TokenMark};
 use nuncio_model::{
-    Admitted, Epoch, Now, Offset, Outcome, Recovery, ResumeToken, Right, RoomName, Secret,
-    Vocabulary,
+    Admitted, Epoch, Now, Offset, Opening, Outcome, Recovery, Refusal, Request, ResumeToken, Right,
+    RoomName, Secret, Vocabulary,
 };
 use nuncio_store::{Store, StoreError};
-use nuncio_transport::{Client, Form, Standing, clock};
+use nuncio_transport::{Client, Form, Socket, Standing, clock};
+use tokio::sync::oneshot;
 
-use crate::answer::now_or_later;
-use crate::app::Nuncio;
+use crate::app::{Nuncio, TAKEOVER_TIMEOUT};
 use crate::calls::{Answered, socket_of, standing_of};
 use crate::config::CheckedConfig;
 use crate::hooks::Beginning;
-use crate::io::{Arrival, Entering, Return};
+use crate::io::{Arrival, Entering};
+use crate::parking::Waiter;
 
 /// The order of the namespaces whose clients recover, as configured: it goes on where the store ended, or begins anew. `None` where it is off.
 pub(crate) fn domain(
@@ -93,6 +94,34 @@ impl Nuncio {
         }
     }
 
+    /// Has the connection that still has the session read what its client sent last, and go: it may have said goodbye. Then this one asks again.
+    fn wait_for(&self, holder: &Socket, client: &Client, call: u32, arrival: Arrival, now: Now) {
+        let request = Request::Return {
+            auth: arrival.auth.unwrap_or_else(|| Secret::new("{}")),
+            opening: arrival
+                .head
+                .map_or_else(|| Opening::token_only(None), Opening::Request),
+            identity: Box::new(arrival.identity),
+        };
+        let waiter = Waiter {
+            outbox: client.outbox.clone(),
+            call,
+            request,
+            until: now.instant + TAKEOVER_TIMEOUT,
+        };
+        if let Some(earlier) = self.parking.wait(holder.id, waiter) {
+            let message = "a newer connection of the client wants the session";
+            earlier.refuse(Refusal::unavailable(message));
+        }
+        // It may have gone before anybody waited, and told nobody.
+        if self.node.socket(&holder.id).is_none()
+            && let Some(waiter) = self.parking.waiter(holder.id)
+        {
+            waiter.retry();
+        }
+        holder.outbox.notify(Notice::TakenOver);
+    }
+
     /// The session is claimed for the user that the token names now, with the grants that it gives now; without tokens, for whoever has the private id.
     /// Middleware has looked at it before, and does not look again, as in the reference.
     fn enter_again(
@@ -113,6 +142,10 @@ impl Nuncio {
         }
         let Ticket { pid, offset } = ticket;
         let namespace = client.namespace.clone();
+        if let Some(holder) = self.node.holder(&namespace, &identity.user, &pid, now) {
+            self.wait_for(&holder, client, call, arrival, now);
+            return None;
+        }
         let claimed = self
             .node
             .claim(&namespace, &identity.user, &pid, offset, stands, now);
@@ -129,33 +162,51 @@ impl Nuncio {
         };
         let entering = Entering::again(&self.io, client, arrival, now);
         let vocabulary = Entering::vocabulary_of(entering.as_ref(), &socket);
-        let (back, returned) = Return::of(entering);
         let grants = identity.grants.clone();
         // A program's handlers let a socket into rooms that its token does not name.
         let allows = move |room: &RoomName| {
             vocabulary == Vocabulary::Application || grants.rights(room).has(Right::Join)
         };
-        let answered = now_or_later(&client.outbox, call, |answer| {
-            let mark = mark_of(&standing);
-            self.node
-                .recover(&socket, claimed, mark, allows, now, move |recovered| {
-                    answer(recovered.map(|recovered| {
-                        back.with(recovered.data.clone());
-                        Outcome::Admitted(Box::new(Admitted {
-                            identity,
-                            resume: pid,
-                            joined: Vec::new(),
-                            recovery: Some(Box::new(Recovery::Recovered {
-                                data: recovered.data,
-                                missed: recovered.missed,
-                            })),
-                            vocabulary,
-                        }))
-                    }));
-                });
-        });
-        returned.start();
-        answered
+        let (mark, (tell, told)) = (mark_of(&standing), oneshot::channel());
+        let done = move |recovered| drop(tell.send(recovered));
+        self.node.recover(&socket, claimed, mark, allows, now, done);
+        let admit = move |recovered: Recovered| {
+            if let Some(entering) = entering {
+                entering.restore(recovered.data.clone());
+            }
+            Outcome::Admitted(Box::new(Admitted {
+                identity,
+                resume: pid,
+                joined: Vec::new(),
+                recovery: Some(Box::new(Recovery::Recovered {
+                    data: recovered.data,
+                    missed: recovered.missed,
+                })),
+                vocabulary,
+            }))
+        };
+        admit_when_told(client, call, told, admit)
+    }
+}
+
+/// The outcome at once, where the session is restored already; else it is a notice to the client. Its handlers have started before it knows that it is in.
+fn admit_when_told(
+    client: &Client,
+    call: u32,
+    mut told: oneshot::Receiver<Result<Recovered, Refusal>>,
+    admit: impl FnOnce(Recovered) -> Outcome + Send + 'static,
+) -> Answered {
+    match told.try_recv() {
+        Ok(recovered) => Some(recovered.map(admit)),
+        Err(_) => {
+            let outbox = client.outbox.clone();
+            tokio::spawn(async move {
+                let gone = |_| Err(Refusal::unavailable("the server ended before it was done"));
+                let result = told.await.unwrap_or_else(gone).map(admit);
+                outbox.notify(Notice::Completed { call, result });
+            });
+            None
+        }
     }
 }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use nuncio_hub::{End, Notice, Role};
 use nuncio_model::{
-    ErrorCode, Identity, JoinRequest, Now, Outcome, Position, Refusal, ResumeToken, Resumed,
-    RoomName, Secret, UserId,
+    ErrorCode, Identity, JoinRequest, Now, Outcome, Position, Refusal, Request, ResumeToken,
+    Resumed, RoomName, Secret, UserId,
 };
 use nuncio_transport::{Client, Standing};
 
@@ -44,8 +44,10 @@ impl Nuncio {
         let waiter = Waiter {
             outbox,
             call,
-            token,
-            rooms: rooms.clone(),
+            request: Request::Resume {
+                token,
+                rooms: rooms.clone(),
+            },
             until: now.instant + TAKEOVER_TIMEOUT,
         };
         let Some(live) = live else {
@@ -62,10 +64,7 @@ impl Nuncio {
             return Some(Err(self.no_session()));
         }
         if let Some(earlier) = self.parking.wait(live.id, waiter) {
-            earlier.outbox.notify(Notice::Completed {
-                call: earlier.call,
-                result: Err(self.no_session()),
-            });
+            earlier.refuse(self.no_session());
         }
         // Between the look and the wait it may have been given up, and nobody was told.
         if let Some(parked) = self.parking.take(&parsed, now.instant) {

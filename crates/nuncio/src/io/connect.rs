@@ -3,8 +3,6 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::sync::oneshot;
-
 use nuncio_hub::Notice;
 use nuncio_model::{
     ErrorCode, EventName, Head, Identity, Json, Now, Outcome, Refusal, Request, Secret, Vocabulary,
@@ -157,55 +155,16 @@ impl Entering {
         handlers.vocabulary()
     }
 
+    /// The session is restored, with what the program had kept with it.
+    pub(crate) fn restore(&self, data: Option<Bytes>) {
+        self.socket.restore(data);
+        self.start();
+    }
+
     /// Starts the handlers. What they emit follows the news that the client is in, because its outbox is held until then.
     pub(crate) fn start(&self) {
         let handlers = self.handlers.connect.read().clone();
         self.socket.tell("connection", &handlers, None);
-    }
-}
-
-/// The way back of a client whose session is just being restored.
-pub(crate) struct Back(Option<(Socket, oneshot::Sender<()>)>);
-
-/// What follows once it is there again.
-pub(crate) struct Return(Option<(Entering, oneshot::Receiver<()>)>);
-
-impl Return {
-    pub(crate) fn of(entering: Option<Entering>) -> (Back, Self) {
-        let Some(entering) = entering else {
-            return (Back(None), Self(None));
-        };
-        let (tell, told) = oneshot::channel();
-        let back = Back(Some((entering.socket.clone(), tell)));
-        (back, Self(Some((entering, told))))
-    }
-
-    /// Starts the handlers once the session is restored, which it mostly is by now; not at all when it could not be.
-    pub(crate) fn start(self) {
-        let Some((entering, mut told)) = self.0 else {
-            return;
-        };
-        match told.try_recv() {
-            Ok(()) => entering.start(),
-            Err(oneshot::error::TryRecvError::Closed) => {}
-            Err(oneshot::error::TryRecvError::Empty) => {
-                tokio::spawn(async move {
-                    if told.await.is_ok() {
-                        entering.start();
-                    }
-                });
-            }
-        }
-    }
-}
-
-impl Back {
-    /// It is restored, with what the program had kept with it.
-    pub(crate) fn with(self, data: Option<Bytes>) {
-        if let Some((socket, tell)) = self.0 {
-            socket.restore(data);
-            let _ = tell.send(());
-        }
     }
 }
 

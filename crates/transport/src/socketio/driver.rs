@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use nuncio_engineio::server::{Close, CloseReason, Connection, Output as Engine};
@@ -82,6 +82,8 @@ struct Scratch {
 }
 
 const READ_BYTES: usize = 64 * 1024;
+/// How long a connection by polling is kept that is given up to a newer one: so long a request may be on its way in which the client said goodbye.
+const GOODBYE: Duration = Duration::from_millis(100);
 /// Packets in the answer to one poll: with a ping or noop of Engine.IO at most 16, since python-engineio takes a larger payload for an attack and
 /// leaves.
 const POLL_PACKETS_MAX: usize = 15;
@@ -98,7 +100,7 @@ impl<A: App> Driver<A> {
     /// One turn: what others want, what the client says, what time wants, and what is to be written.
     fn turn(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Poll<()> {
         let now = clock::now();
-        self.handle_notices(cx, &mut scratch.outputs, now);
+        let taken_over = self.handle_notices(cx, &mut scratch.outputs, now);
         // An upgrade comes before the requests that were sent after it.
         self.read(cx, scratch, now);
         self.handle_letters(scratch, now);
@@ -108,6 +110,10 @@ impl<A: App> Driver<A> {
         if let Talk::Session(session) = &mut self.talk {
             session.handle_timeout(now, &mut scratch.outputs);
         }
+        if let Some(notice) = taken_over {
+            self.give_up(notice, &mut scratch.outputs, now);
+        }
+        self.handle_given_up(&mut scratch.outputs, now);
         self.pump(&mut scratch.outputs, now);
         self.unstash(scratch, now);
         self.read(cx, scratch, now);
@@ -124,8 +130,19 @@ impl<A: App> Driver<A> {
         Poll::Pending
     }
 
-    fn handle_notices(&mut self, cx: &Context<'_>, outputs: &mut Vec<Output>, now: Now) {
+    /// Does what others want, but for giving the connection up to a newer one, which is returned.
+    fn handle_notices(
+        &mut self,
+        cx: &Context<'_>,
+        outputs: &mut Vec<Output>,
+        now: Now,
+    ) -> Option<Notice> {
+        let mut taken_over = None;
         for notice in self.outbox.poll_inbox(cx.waker()) {
+            if let Notice::TakenOver = notice {
+                taken_over = Some(notice);
+                continue;
+            }
             if let Notice::Overflow = notice {
                 self.shared.app.overflowed();
             }
@@ -159,6 +176,30 @@ impl<A: App> Driver<A> {
                 },
             }
             self.apply(outputs, now);
+        }
+        taken_over
+    }
+
+    /// A newer connection wants the sessions of this one. What the client sent last here may be its goodbye, after which nobody gets them: all that came
+    /// by WebSocket has been read by now, a request may have been overtaken.
+    fn give_up(&mut self, notice: Notice, outputs: &mut Vec<Output>, now: Now) {
+        match (&mut self.polling, &mut self.talk) {
+            (Some(polling), _) => {
+                let at = now.instant + GOODBYE;
+                polling.given_up_at.get_or_insert(at);
+            }
+            (None, Talk::Session(session)) => tell(session, notice, outputs, now),
+            (None, Talk::Echo) => {}
+        }
+    }
+
+    fn handle_given_up(&mut self, outputs: &mut Vec<Output>, now: Now) {
+        if let Some(polling) = &mut self.polling
+            && polling.given_up_at.is_some_and(|at| at <= now.instant)
+            && let Talk::Session(session) = &mut self.talk
+        {
+            polling.given_up_at = None;
+            tell(session, Notice::TakenOver, outputs, now);
         }
     }
 

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use bytes::{Buf, Bytes, BytesMut};
 use nuncio_engineio::server::{RequestId, SocketId};
@@ -22,6 +23,8 @@ pub(super) struct Polling {
     /// Out of the outbox, and for one of the next polls.
     frames: VecDeque<Frame>,
     pub(super) probe: Option<Probe>,
+    /// When the connection is given up to a newer one.
+    pub(super) given_up_at: Option<Instant>,
 }
 
 /// Bytes taken out of the outbox at once.
@@ -54,7 +57,10 @@ impl Polling {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.answers.is_empty() && self.frames.is_empty() && self.probe.is_none()
+        self.answers.is_empty()
+            && self.frames.is_empty()
+            && self.probe.is_none()
+            && self.given_up_at.is_none()
     }
 
     /// The next packet for a poll.

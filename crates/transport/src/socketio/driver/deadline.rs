@@ -44,7 +44,9 @@ impl<A: App> Driver<A> {
             Talk::Session(session) => session.poll_timeout(),
             Talk::Echo => None,
         };
-        [closing, talk, self.engine.poll_timeout()]
+        let polling = self.polling.as_ref();
+        let given_up = polling.and_then(|polling| polling.given_up_at);
+        [closing, talk, given_up, self.engine.poll_timeout()]
             .into_iter()
             .flatten()
             .min()
