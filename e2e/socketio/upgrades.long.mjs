@@ -18,8 +18,7 @@ const PATIENCE = 30_000;
 let nuncio;
 let token;
 before(async () => {
-  // A room keeps one message: more rounds would be more history.
-  nuncio = await Nuncio.start(["limits.rate_per_second=0", "limits.sessions_per_user=1000", "history.messages=1"]);
+  nuncio = await Nuncio.start(["limits.rate_per_second=0", "limits.sessions_per_user=1000"]);
   const response = await fetch(`${nuncio.page}demo/token`, { method: "POST", body: JSON.stringify({ name: "everybody" }) });
   ({ token } = await response.json());
 });
@@ -36,12 +35,12 @@ test(`${UPGRADES} upgrades lose and reorder nothing, and twice as many take no m
   assert.ok(grown < 0.03, `${grown}`);
 });
 
-/** Returns how many milliseconds it took. The rooms are the same each time. */
+/** Returns how many milliseconds it took. The rooms are few and the same each time: what a room keeps is no matter of upgrades. */
 async function upgradeAll() {
-  let next = 0;
+  let left = UPGRADES;
   const begin = Date.now();
-  const worker = async () => {
-    while (next < UPGRADES) await upgrade(`client ${next++}`);
+  const worker = async (_, index) => {
+    while (left-- > 0) await upgrade(`room ${index}`);
   };
   await Promise.all(Array.from({ length: AT_ONCE }, worker));
   return Date.now() - begin;
