@@ -12,6 +12,8 @@ mod publish;
 mod rooms;
 mod sessions;
 mod table;
+mod tail;
+mod top;
 
 use anyhow::{Context as _, Result};
 
@@ -21,6 +23,8 @@ pub(crate) use presence::{PresenceArgs, presence};
 pub(crate) use publish::{PublishArgs, publish};
 pub(crate) use rooms::{RoomsArgs, rooms};
 pub(crate) use sessions::{SessionsArgs, sessions};
+pub(crate) use tail::{TailArgs, tail};
+pub(crate) use top::{TopArgs, top};
 
 /// Runs what waits for a server, in this thread.
 fn block_on(work: impl Future<Output = Result<()>>) -> Result<()> {

@@ -4,6 +4,7 @@ mod admin;
 mod bench;
 mod check_config;
 mod completions;
+mod date;
 mod file_limit;
 mod log;
 mod man;
@@ -45,6 +46,8 @@ enum Command {
     Token(token::TokenArgs),
     /// Publish to a room.
     Publish(admin::PublishArgs),
+    /// Follow what is said in rooms: the history first, then live.
+    Tail(admin::TailArgs),
     /// Show the rooms, with members and positions.
     Rooms(admin::RoomsArgs),
     /// Show the sessions, or one.
@@ -53,6 +56,8 @@ enum Command {
     Presence(admin::PresenceArgs),
     /// End sessions.
     Disconnect(admin::DisconnectArgs),
+    /// Watch the server live: connections, rooms, rates.
+    Top(admin::TopArgs),
     /// Measure what a server costs.
     Bench(bench::BenchArgs),
     /// Print what lets a shell complete this program's commands.
@@ -80,10 +85,12 @@ fn main() -> ExitCode {
         Some(Command::CheckConfig(args)) => check_config::run(&args, &cli.settings),
         Some(Command::Token(args)) => token::run(&args, &cli.settings),
         Some(Command::Publish(args)) => admin::publish(&args, &cli.settings),
+        Some(Command::Tail(args)) => admin::tail(&args, &cli.settings),
         Some(Command::Rooms(args)) => admin::rooms(&args, &cli.settings),
         Some(Command::Sessions(args)) => admin::sessions(&args, &cli.settings),
         Some(Command::Presence(args)) => admin::presence(&args, &cli.settings),
         Some(Command::Disconnect(args)) => admin::disconnect(&args, &cli.settings),
+        Some(Command::Top(args)) => admin::top(&args, &cli.settings),
         Some(Command::Bench(args)) => bench::run(args),
         Some(Command::Completions(args)) => completions::run(&args),
         Some(Command::Man(args)) => man::run(&args),

@@ -14,8 +14,10 @@ mod openapi;
 mod page;
 mod request;
 mod route;
+mod tail;
 mod value;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::{HeaderMap, Method, Request, Response, header};
@@ -45,14 +47,18 @@ pub(crate) fn is_served(app: &Nuncio, path: &str) -> bool {
 }
 
 /// Answers a request to a path of the API.
-pub(crate) async fn respond(app: &Arc<Nuncio>, request: Request<RequestBody>) -> Response<Body> {
+pub(crate) async fn respond(
+    app: &Arc<Nuncio>,
+    request: Request<RequestBody>,
+    peer: IpAddr,
+) -> Response<Body> {
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
     match request.uri().path() {
         DOCUMENT if is_read => openapi::response(request.headers()),
         path if is_read && page::has(path) => page::response(path, request.headers()),
         path if path == DOCUMENT || page::has(path) => answer::failed(&not_allowed(&["GET"])),
-        _ => match execute(app, request).await {
-            Ok(json) => answer::done(json),
+        _ => match execute(app, request, peer).await {
+            Ok(response) => response,
             Err(failure) => {
                 app.metrics.api_refused(failure.code.as_str());
                 answer::failed(&failure)
@@ -64,26 +70,47 @@ pub(crate) async fn respond(app: &Arc<Nuncio>, request: Request<RequestBody>) ->
 async fn execute(
     app: &Arc<Nuncio>,
     request: Request<RequestBody>,
-) -> Result<nuncio_model::Json, Failure> {
+    peer: IpAddr,
+) -> Result<Response<Body>, Failure> {
     let (route, tail) = find(request.method(), request.uri().path())?;
     let key = authorized(app, request.headers(), route)?;
-    // Holds one of the key's places until the answer is there.
-    let _place = key.enter()?;
-    let input = match route.method {
-        Method::GET => Input::of_query(request.uri().query(), tail.as_deref(), route)?,
-        _ => Input::of_body(request, &app.config.config).await?,
-    };
+    // Holds one of the key's places until the answer is there; a stream, until it ends.
+    let place = key.enter()?;
     let work = Work {
         app: app.clone(),
         key,
         now: clock::now(),
     };
     let answered = match route.entry {
-        Entry::Command { begin, .. } => begin(&input, &work)?.await,
-        Entry::Batch => batch::run(&input, &work).await,
+        Entry::Stream { .. } => {
+            let query = Input::of_query(request.uri().query(), tail.as_deref(), route)?;
+            let address = app.address_of(request.headers(), peer);
+            tail::Opening::of(&request, &query, address)?.open(&work, place)
+        }
+        Entry::Command { begin, .. } => {
+            let input = input(request, tail.as_deref(), route, app).await?;
+            begin(&input, &work)?.await.map(answer::done)
+        }
+        Entry::Batch => {
+            let input = input(request, tail.as_deref(), route, app).await?;
+            batch::run(&input, &work).await.map(answer::done)
+        }
     };
     app.metrics.api_answered(route.name);
     answered
+}
+
+/// What came with a request.
+async fn input(
+    request: Request<RequestBody>,
+    tail: Option<&str>,
+    route: &Route,
+    app: &Nuncio,
+) -> Result<Input, Failure> {
+    match route.method {
+        Method::GET => Input::of_query(request.uri().query(), tail, route),
+        _ => Input::of_body(request, &app.config.config).await,
+    }
 }
 
 fn find(method: &Method, path: &str) -> Result<(&'static Route, Option<String>), Failure> {
@@ -112,8 +139,9 @@ fn authorized(app: &Nuncio, headers: &HeaderMap, route: &Route) -> Result<Arc<Ke
             "send a key of the configuration's section api: Authorization: Bearer <key>",
         )
     })?;
-    if let Entry::Command { scope, .. } = route.entry {
-        key.check_scope(scope)?;
+    match route.entry {
+        Entry::Command { scope, .. } | Entry::Stream { scope, .. } => key.check_scope(scope)?,
+        Entry::Batch => {}
     }
     Ok(key)
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use http::request::Parts;
@@ -14,7 +14,7 @@ use nuncio_model::{
 };
 use nuncio_transport::{
     Admission, AllowedOrigin, App, Body, Client, Closed, ClosedBy, Credentials, FeedAdmission,
-    Form, Node, Outbox, POLLING, RequestBody, SSE, Visitor, raw, text,
+    Form, Node, Outbox, POLLING, RequestBody, SSE, Shared, Visitor, raw, text,
 };
 use parking_lot::Mutex;
 
@@ -47,6 +47,8 @@ pub(crate) struct Nuncio {
     /// Where revocations are kept over a restart, if they are.
     pub(crate) revocation_file: Option<RevocationFile>,
     pub(crate) began: Instant,
+    /// Itself among what all drivers share, for the streams of the API.
+    pub(crate) shared: OnceLock<Weak<Shared<Self>>>,
     /// The backends that decide.
     pub(crate) hooks: Option<Arc<Hooks>>,
     /// What backends are told.

@@ -1,5 +1,7 @@
 //! What the server counts, for Prometheus. No label has as many values as there are rooms or users.
 
+mod counted;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;

@@ -23,11 +23,11 @@ const DEMO_TOKEN_TTL_S: u64 = 24 * 60 * 60;
 pub(crate) async fn respond(
     app: &Arc<Nuncio>,
     request: Request<RequestBody>,
-    _peer: IpAddr,
+    peer: IpAddr,
 ) -> Response<Body> {
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
     if api::is_served(app, request.uri().path()) {
-        return api::respond(app, request).await;
+        return api::respond(app, request, peer).await;
     }
     match request.uri().path() {
         "/metrics" if !serves_metrics(app) => not_found("/metrics"),

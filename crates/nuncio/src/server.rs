@@ -2,8 +2,8 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use nuncio_hub::{Broker, Deliver as _, Ledger, MemoryBroker};
@@ -241,6 +241,7 @@ impl Server {
             api_keys: api::Keyring::new(&api_keys(&config)?, &config.config.api),
             revocation_file,
             began: Instant::now(),
+            shared: OnceLock::new(),
             config,
             node,
             authenticator,
@@ -260,6 +261,8 @@ impl Server {
             settings: Arc::new(settings),
             encoders,
         });
+        // Nobody else knows of it yet.
+        let _ = app.shared.set(Arc::downgrade(&shared));
         Ok(Self {
             app,
             shared,

@@ -122,6 +122,7 @@ impl Nuncio {
             namespace,
             watch: Watch { identity, rooms },
             address,
+            standing: None,
         })
     }
 
@@ -182,7 +183,11 @@ impl Nuncio {
         let Watch { identity, rooms } = watch;
         let (user, standing, role) = match &identity {
             Some(identity) => (identity.user.clone(), standing_of(identity), Role::Feed),
-            None => (visitor(), self.visitor_standing(), Role::Visitor),
+            None => {
+                let given = client.about.standing.take();
+                let standing = given.unwrap_or_else(|| self.visitor_standing());
+                (visitor(), standing, Role::Visitor)
+            }
         };
         let socket = match self.connect(client, &user, &standing, role, Beginning::New) {
             Ok(socket) => socket,
@@ -271,7 +276,7 @@ fn join_requests(
 }
 
 /// Stands for what a client has seen where that cannot be told: no room is there, so the client hears that its messages are not all there.
-const UNKNOWN: Position = Position {
+pub(crate) const UNKNOWN: Position = Position {
     epoch: Epoch::from_random(0),
     seq: 0,
 };

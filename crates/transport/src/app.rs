@@ -169,6 +169,8 @@ pub struct FeedAdmission {
     pub watch: Watch,
     /// Its address, as a trusted proxy tells it.
     pub address: IpAddr,
+    /// What somebody without an identity may do, where that is not what visitors may.
+    pub standing: Option<Standing>,
 }
 
 /// A page that may read the responses.

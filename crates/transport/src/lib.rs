@@ -32,8 +32,9 @@ pub use nuncio_engineio::{InvalidCookie, SameSite, SessionCookie, Transport, Tra
 pub use nuncio_socketio::server::DisconnectReason;
 pub use nuncio_socketio::{Limits, Parser, ParserRule};
 pub use nuncio_websocket::handshake::DeflateConfig;
+pub use place::Place;
 pub use service::{Endpoints, Service, boxed, text};
 pub use sink::{Node, Outbox, Rooms, Socket, Wire};
 pub use socketio::{Cors, Cut, Form, Protocols, Purpose, SocketIo, SocketIoOptions};
-pub use stream::{StreamOptions, Streams, refuse};
+pub use stream::{StreamOptions, Streams, feed, refuse};
 pub use timers::Timers;

@@ -18,7 +18,7 @@ use crate::long::Asked;
 ///
 /// The default is nobody's: another server's connection.
 #[derive(Clone, Default)]
-pub(crate) struct Place(Option<Arc<Held>>);
+pub struct Place(Option<Arc<Held>>);
 
 #[derive(Default)]
 struct Held {
@@ -59,7 +59,7 @@ impl Place {
     }
 
     /// Gives the place to the next handshake.
-    pub(crate) fn give_up(&self) {
+    pub fn give_up(&self) {
         if let Some(place) = &self.0 {
             place.state.lock().permit.take();
         }

@@ -115,6 +115,9 @@ impl<A: App> Service<A> {
             };
             Box::pin(self.upgrade(request, Purpose::Echo(mode))).await
         } else {
+            let mut request = request;
+            // For an answer that goes on for long, which keeps no handshake waiting.
+            request.extensions_mut().insert(self.place.clone());
             Box::pin(self.shared.app.respond(request, self.peer)).await
         };
         Ok(response)

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use ::http::header::RETRY_AFTER;
 
-pub use http::refuse;
+pub use http::{feed, refuse};
 
 use crate::socketio::Cors;
 use table::Table;

@@ -38,6 +38,9 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+const JSON: &str = "application/json";
+const EVENTS: &str = "text/event-stream";
+
 #[derive(Deserialize)]
 struct Failed {
     error: Refusal,
@@ -92,8 +95,28 @@ impl Api {
     /// [`ApiError`].
     pub(super) async fn post(&self, path: &str, body: String) -> Result<String, ApiError> {
         let request = self.request(Method::POST, path);
-        let request = request.header(header::CONTENT_TYPE, "application/json");
+        let request = request.header(header::CONTENT_TYPE, JSON);
         self.exchange(finished(request, body.into())).await
+    }
+
+    /// Asks for events, which come as long as both sides want.
+    ///
+    /// # Errors
+    /// [`ApiError`], as far as it is known when they begin.
+    pub(super) async fn stream(&self, path: &str, query: &Query<'_>) -> Result<Incoming, ApiError> {
+        let request = self.request(Method::GET, &with_query(path, query));
+        let request = request.header(header::ACCEPT, EVENTS);
+        let opened = async {
+            let response = self.send(finished(request, Bytes::new())).await?;
+            if response.status() == StatusCode::OK && is(&response, EVENTS) {
+                return Ok(response.into_body());
+            }
+            let status = response.status();
+            self.read(response).await?;
+            let base = self.access.base.clone();
+            Err(ApiError::NotTheApi { base, status })
+        };
+        self.in_time(opened).await
     }
 
     fn request(&self, method: Method, target: &str) -> http::request::Builder {
@@ -110,6 +133,13 @@ impl Api {
             let response = self.send(request).await?;
             self.read(response).await
         };
+        self.in_time(answered).await
+    }
+
+    async fn in_time<T>(
+        &self,
+        answered: impl Future<Output = Result<T, ApiError>>,
+    ) -> Result<T, ApiError> {
         let timeout = || ApiError::Timeout {
             base: self.access.base.clone(),
             seconds: ANSWER_TIMEOUT.as_secs(),
@@ -132,7 +162,7 @@ impl Api {
 
     /// The body of an answer; one that is no success is an error.
     async fn read(&self, response: Response<Incoming>) -> Result<String, ApiError> {
-        let (status, is_json) = (response.status(), is_json(&response));
+        let (status, is_json) = (response.status(), is(&response, JSON));
         let body = response.into_body().collect().await;
         let body = body.map_err(|error| ApiError::Broken {
             base: self.access.base.clone(),
@@ -163,9 +193,10 @@ fn is_no_api(status: StatusCode, error: &Refusal) -> bool {
     status == StatusCode::NOT_FOUND && error.message.starts_with("nothing is at ")
 }
 
-fn is_json(response: &Response<Incoming>) -> bool {
+/// Whether an answer is of this media type.
+fn is(response: &Response<Incoming>, media_type: &str) -> bool {
     let kind = response.headers().get(header::CONTENT_TYPE);
-    kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"))
+    kind.is_some_and(|kind| kind.as_bytes().starts_with(media_type.as_bytes()))
 }
 
 fn finished(request: http::request::Builder, body: Bytes) -> Request<Full<Bytes>> {

@@ -10,6 +10,7 @@ mod revoke;
 mod rooms;
 mod server;
 mod sessions;
+mod stats;
 mod who;
 
 use std::pin::Pin;
@@ -32,6 +33,7 @@ pub(super) use revoke::Revoke;
 pub(super) use rooms::{Join, Leave, Rooms};
 pub(super) use server::{Health, Server};
 pub(super) use sessions::{Disconnect, OneSession, Sessions};
+pub(super) use stats::Stats;
 
 use super::failure::{Code, Failure};
 use super::keyring::Key;

@@ -1,6 +1,7 @@
 //! The API on an address of its own.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,38 +29,43 @@ pub(crate) async fn serve(app: Arc<Nuncio>, listener: TcpListener, tls: Option<T
         let Ok(place) = places.clone().acquire_owned().await else {
             return;
         };
-        let Ok((stream, _)) = listener.accept().await else {
+        let Ok((stream, peer)) = listener.accept().await else {
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
         let (app, tls) = (app.clone(), tls.clone());
         tokio::spawn(async move {
             let _ = stream.set_nodelay(true);
-            serve_stream(&app, stream, tls).await;
+            serve_stream(&app, stream, peer.ip(), tls).await;
             drop(place);
         });
     }
 }
 
-async fn serve_stream(app: &Arc<Nuncio>, stream: TcpStream, tls: Option<TlsAcceptor>) {
+async fn serve_stream(
+    app: &Arc<Nuncio>,
+    stream: TcpStream,
+    peer: IpAddr,
+    tls: Option<TlsAcceptor>,
+) {
     let timeout = app.config.config.server.head_timeout;
     match tls {
-        None => serve_http(app, TokioIo::new(stream)).await,
+        None => serve_http(app, TokioIo::new(stream), peer).await,
         Some(tls) => match tokio::time::timeout(timeout, tls.accept(stream)).await {
-            Ok(Ok(stream)) => serve_http(app, TokioIo::new(stream)).await,
+            Ok(Ok(stream)) => serve_http(app, TokioIo::new(stream), peer).await,
             Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake with the API failed"),
             Err(_) => tracing::debug!("a TLS handshake with the API took too long"),
         },
     }
 }
 
-async fn serve_http<T>(app: &Arc<Nuncio>, io: T)
+async fn serve_http<T>(app: &Arc<Nuncio>, io: T, peer: IpAddr)
 where
     T: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
 {
     let server = &app.config.config.server;
     let service = service_fn(move |request: Request<Incoming>| async move {
-        Ok::<_, Infallible>(super::respond(app, request.map(boxed)).await)
+        Ok::<_, Infallible>(super::respond(app, request.map(boxed), peer).await)
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -8,13 +8,13 @@ use nuncio_model::Json;
 use nuncio_transport::{Body, text};
 use schemars::generate::SchemaSettings;
 use schemars::transform::{RecursiveTransform, Transform as _};
-use schemars::{Schema, SchemaGenerator};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use super::batch::{Batch, Batched};
-use super::command::Command;
 use super::failure::{Code, Failed};
 use super::route::{self, Entry, Kind, Route};
+use super::tail;
 use super::{DOCUMENT, PREFIX};
 
 /// What the document says before the commands.
@@ -32,15 +32,19 @@ pub(super) fn response(_: &HeaderMap) -> Response<Body> {
 }
 
 /// What each parameter of a command in a query is read as.
-pub(super) fn parameter_kinds<C: Command>() -> BTreeMap<String, Kind> {
+pub(super) fn parameter_kinds<C: JsonSchema>() -> BTreeMap<String, Kind> {
     let schema = generator().into_root_schema_for::<C>();
     let properties = properties(&schema);
     let kinds = properties.map(|(name, property)| {
-        let is_number = json_types(property).any(|kind| kind == "integer");
-        (
-            name.clone(),
-            if is_number { Kind::Number } else { Kind::Text },
-        )
+        let is = |wanted| json_types(property).any(|kind| kind == wanted);
+        let kind = if is("integer") {
+            Kind::Number
+        } else if is("array") {
+            Kind::List
+        } else {
+            Kind::Text
+        };
+        (name.clone(), kind)
     });
     kinds.collect()
 }
@@ -102,11 +106,16 @@ fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
             scope,
             ..
         } => (request(generator), answer(generator), scope.as_str()),
+        Entry::Stream { request, scope } => (request(generator), tail::answer(), scope.as_str()),
         Entry::Batch => (
             generator.subschema_for::<Batch>(),
             generator.subschema_for::<Batched>(),
             "that of each command",
         ),
+    };
+    let media_type = match route.entry {
+        Entry::Stream { .. } => "text/event-stream",
+        Entry::Command { .. } | Entry::Batch => "application/json",
     };
     let form = resolved(&request, generator);
     let about = form
@@ -117,7 +126,7 @@ fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
         "operationId": route.name,
         "summary": route.summary,
         "description": format!("{about}\n\nScope: `{scope}`.").trim(),
-        "responses": { "200": { "description": "Done.", "content": { "application/json": { "schema": answer } } } },
+        "responses": { "200": { "description": "Done.", "content": { media_type: { "schema": answer } } } },
     });
     for status in statuses(&route.method) {
         operation["responses"][status.as_str()] =

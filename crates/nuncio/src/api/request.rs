@@ -10,7 +10,7 @@ use nuncio_transport::RequestBody;
 use serde_json::{Map, Value};
 
 use super::failure::{Code, Failure};
-use super::route::Route;
+use super::route::{Kind, Route};
 use super::value::Intention;
 use crate::config::Config;
 
@@ -67,6 +67,10 @@ impl Input {
         }
         for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
             let value = match route.parameter(&name) {
+                Some(Kind::List) => {
+                    add(&mut fields, &name, &value);
+                    continue;
+                }
                 Some(kind) => kind.value(&value),
                 None => Value::String(value.into_owned()),
             };
@@ -79,6 +83,16 @@ impl Input {
             text: Value::Object(fields).to_string(),
             intention: None,
         })
+    }
+}
+
+/// One more entry of a list.
+fn add(fields: &mut Map<String, Value>, name: &str, value: &str) {
+    let list = fields
+        .entry(name)
+        .or_insert_with(|| Value::Array(Vec::new()));
+    if let Value::Array(list) = list {
+        list.push(Value::String(value.to_owned()));
     }
 }
 

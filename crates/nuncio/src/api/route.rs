@@ -11,12 +11,13 @@ use serde_json::Value;
 use super::PREFIX;
 use super::command::{
     Begun, Broadcast, ClearHistory, Command, Disconnect, Emit, Health, History, Join, Leave,
-    OneSession, Presence, Private, Publish, Regrant, Revoke, Rooms, Server, Sessions, Work,
+    OneSession, Presence, Private, Publish, Regrant, Revoke, Rooms, Server, Sessions, Stats, Work,
 };
 use super::failure::Failure;
 use super::json::parse_command;
 use super::openapi;
 use super::request::Input;
+use super::tail::Tail;
 use crate::config::Scope;
 
 /// A method and a path, and what is done there.
@@ -40,6 +41,11 @@ pub(super) enum Entry {
         request: fn(&mut SchemaGenerator) -> Schema,
         answer: fn(&mut SchemaGenerator) -> Schema,
     },
+    /// An answer that goes on.
+    Stream {
+        scope: Scope,
+        request: fn(&mut SchemaGenerator) -> Schema,
+    },
     /// Many of the others; each has its own scope.
     Batch,
 }
@@ -49,6 +55,8 @@ pub(super) enum Entry {
 pub(super) enum Kind {
     Text,
     Number,
+    /// Each time that it is given is an entry.
+    List,
 }
 
 impl Kind {
@@ -56,7 +64,7 @@ impl Kind {
     pub(super) fn value(self, text: &str) -> Value {
         match (self, text.parse::<u64>()) {
             (Self::Number, Ok(number)) => number.into(),
-            (Self::Number | Self::Text, _) => Value::String(text.to_owned()),
+            (Self::Number | Self::Text | Self::List, _) => Value::String(text.to_owned()),
         }
     }
 }
@@ -103,6 +111,23 @@ impl Route {
                 answer: schema_of::<C::Answer>,
             },
             parameters: BTreeMap::new(),
+        }
+    }
+
+    fn stream<R: JsonSchema>(
+        path: &'static str,
+        name: &'static str,
+        scope: Scope,
+        summary: &'static str,
+    ) -> Self {
+        let request = schema_of::<R>;
+        Self {
+            method: Method::GET,
+            path,
+            name,
+            summary,
+            entry: Entry::Stream { scope, request },
+            parameters: openapi::parameter_kinds::<R>(),
         }
     }
 
@@ -190,6 +215,7 @@ pub(super) fn routes() -> &'static [Route] {
             Route::post::<Private>("/private", "private", Say, "Send a private message"),
             Route::batch(),
             Route::get::<History>("/history", "history", Read, "Read a room's history"),
+            Route::stream::<Tail>("/tail", "tail", Read, "Follow what is said in rooms"),
             Route::post::<ClearHistory>("/history/clear", "clear", Admin, "Clear a room's history"),
             Route::get::<Presence>("/presence", "presence", Read, "Who is in a room"),
             Route::get::<Rooms>(
@@ -206,6 +232,7 @@ pub(super) fn routes() -> &'static [Route] {
             Route::post::<Disconnect>("/disconnect", "disconnect", Manage, "End sessions"),
             Route::post::<Revoke>("/revoke", "revoke", Manage, "Revoke a token or a user"),
             Route::get::<Server>("/server", "server", Read, "Version and counts"),
+            Route::get::<Stats>("/stats", "stats", Read, "What the server counts"),
             Route::get::<Health>("/health", "health", Read, "Whether the server is ready"),
         ]
     });
@@ -253,7 +280,7 @@ pub(super) fn posted(name: &str) -> Option<&'static Route> {
 pub(super) fn may_be_in_batch(route: &Route) -> bool {
     match route.entry {
         Entry::Command { .. } => route.method == Method::POST,
-        Entry::Batch => false,
+        Entry::Stream { .. } | Entry::Batch => false,
     }
 }
 

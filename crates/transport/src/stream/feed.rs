@@ -7,7 +7,7 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body::{Body, Frame};
@@ -17,7 +17,6 @@ use nuncio_model::{CloseCode, Now, Outcome, Refusal, Request};
 use nuncio_protocol::stream::items;
 use nuncio_session::{Feed, FeedOutput};
 
-use super::Streams;
 use crate::app::{About, App, Client, Closed, ClosedBy, FeedAdmission};
 use crate::clock;
 use crate::driver::Shared;
@@ -43,16 +42,14 @@ const TAKE_BYTES: usize = 16 * 1024;
 
 impl<A: App> FeedBody<A> {
     /// Begins a feed. What comes of it is told in the stream.
-    pub(super) fn open(
-        shared: Arc<Shared<A>>,
-        endpoint: &Streams,
-        admission: FeedAdmission,
-    ) -> Self {
+    /// `retry` is how long the client is to wait before it comes back after a loss.
+    pub(super) fn open(shared: Arc<Shared<A>>, retry: Duration, admission: FeedAdmission) -> Self {
         let now = clock::now();
         let FeedAdmission {
             namespace,
             watch,
             address,
+            standing,
         } = admission;
         let bytes_max = shared.settings.connection.outbox_bytes_max;
         let outbox = Arc::new(Outbox::new(Wire::Woken, bytes_max));
@@ -63,7 +60,7 @@ impl<A: App> FeedBody<A> {
             namespace,
             encoder: SSE,
             about: Box::new(About {
-                standing: None,
+                standing,
                 address,
                 since: now.instant,
                 transport: Transport::Polling,
@@ -83,7 +80,7 @@ impl<A: App> FeedBody<A> {
             armed: None,
         };
         let mut outputs = Vec::new();
-        body.feed.open(endpoint.options.retry, &mut outputs);
+        body.feed.open(retry, &mut outputs);
         body.call(Request::Watch(Box::new(watch)), &mut outputs, now);
         body.apply(outputs, now);
         body

@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -17,7 +18,8 @@ use super::mailbox::{Letter, Mailbox, Presence};
 use super::pipe::{Pipe, PipeBody};
 use super::reply::{Reply, status_of};
 use super::{Route, Streams, open};
-use crate::app::{AllowedOrigin, App, Body, RequestBody};
+use crate::app::{AllowedOrigin, App, Body, FeedAdmission, RequestBody};
+use crate::driver::Shared;
 use crate::service::{Service, text};
 
 mod answer;
@@ -27,6 +29,16 @@ pub use answer::refuse;
 
 use answer::{Coding, batch, come_back, event_stream, no_content, not_allowed, reply, taken};
 use query::{cursor, cursor_of_poll, is_event_source, last_event_id, session_token};
+
+/// A feed for whoever was admitted elsewhere: the response goes on as long as it is read. `retry` is how long the client is to wait before it comes back after a loss.
+pub fn feed<A: App>(
+    shared: Arc<Shared<A>>,
+    retry: Duration,
+    admission: FeedAdmission,
+) -> Response<Body> {
+    let body = FeedBody::open(shared, retry, admission);
+    event_stream(body.boxed_unsync())
+}
 
 impl<A: App> Service<A> {
     /// Answers a request for a stream, a poll or a message.
@@ -116,8 +128,7 @@ impl<A: App> Service<A> {
         match self.shared.app.admit_feed(parts, self.peer).await {
             Ok(admission) => {
                 self.place.give_up();
-                let body = FeedBody::open(self.shared, endpoint, admission);
-                event_stream(body.boxed_unsync())
+                feed(self.shared, endpoint.options.retry, admission)
             }
             Err(response)
                 if response.status() == StatusCode::SERVICE_UNAVAILABLE

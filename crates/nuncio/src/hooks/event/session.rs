@@ -1,5 +1,6 @@
 //! Beginnings and ends of sessions' connections, for the recorder.
 
+use nuncio_hub::Role;
 use nuncio_model::{CloseCode, Now};
 use nuncio_transport::{Client, Closed, ClosedBy, Socket};
 
@@ -20,7 +21,8 @@ impl Nuncio {
     pub(crate) fn presence_of(&self, client: &Client) -> Option<Presence> {
         self.recorder.as_ref()?;
         let socket = client.socket.as_deref()?;
-        Some(presence(client, socket))
+        // Nobody sees visitors: there is no user whose coming could be told.
+        (socket.role != Role::Visitor).then(|| presence(client, socket))
     }
 
     /// A client is in.
