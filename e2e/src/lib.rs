@@ -5,6 +5,7 @@ pub mod backend;
 pub mod cable;
 pub mod chaos;
 pub mod client;
+pub mod command;
 pub mod embedded;
 pub mod events;
 pub mod example;
@@ -18,6 +19,7 @@ pub mod program;
 pub mod raw;
 pub mod reference;
 pub mod server;
+pub mod terminal;
 
 use std::time::Duration;
 
@@ -33,6 +35,7 @@ pub use program::Program;
 pub use raw::Raw;
 pub use reference::Reference;
 pub use server::TestServer;
+pub use terminal::Terminal;
 
 /// How long a test waits for something that must come.
 pub const PATIENCE: Duration = Duration::from_secs(10);

@@ -63,6 +63,11 @@ impl Program {
         self.wait_until_ready();
     }
 
+    /// Where it runs, and keeps its data.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// The address of the page.
     pub fn page(&self) -> String {
         format!("http://{}/", self.address)

@@ -28,7 +28,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 /// Without a command it serves. Without a configuration file and without secrets that is a demo on this machine: open the address that it
 /// prints in two tabs of a browser, and chat.
 #[derive(Debug, Parser)]
-#[command(version, after_help = EXAMPLES)]
+#[command(name = "nuncio", version, after_help = EXAMPLES)]
 struct Cli {
     #[command(flatten)]
     settings: settings::SettingsArgs,

@@ -82,8 +82,21 @@ fn collect(command: &Command, name: String, pages: &mut Vec<Page>) {
     let mut roff = Vec::new();
     let man = clap_mangen::Man::new(command.clone().display_name(&name)).title(&name);
     man.render(&mut roff).expect("memory takes everything");
-    let roff = String::from_utf8(roff).expect("names and descriptions are UTF-8");
+    let roff = ascii(&String::from_utf8(roff).expect("names and descriptions are UTF-8"));
     pages.insert(0, Page { name, roff });
+}
+
+/// Signs beyond ASCII as roff names them (groff_char(7)): formatters differ in what they take a byte for.
+fn ascii(roff: &str) -> String {
+    let mut text = String::with_capacity(roff.len());
+    for sign in roff.chars() {
+        if sign.is_ascii() {
+            text.push(sign);
+        } else {
+            text += &format!("\\[u{:04X}]", u32::from(sign));
+        }
+    }
+    text
 }
 
 #[cfg(test)]
@@ -104,7 +117,7 @@ mod tests {
                 .iter()
                 .find(|page| page.name == name)
                 .unwrap_or_else(|| panic!("{name}"));
-            assert!(page.roff.contains(".TH"), "{name}");
+            assert!(page.roff.contains(".TH") && page.roff.is_ascii(), "{name}");
             for flag in command.get_arguments().filter(|arg| !arg.is_hide_set()) {
                 if let Some(long) = flag.get_long() {
                     let written = long.replace('-', "\\-");

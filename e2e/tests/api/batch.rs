@@ -121,3 +121,24 @@ async fn messages_without_a_store_are_published_in_batches_too() {
 
     assert_eq!(answer["results"][199]["ok"]["seq"], 200);
 }
+
+#[tokio::test]
+async fn a_batch_that_is_to_stop_begins_nothing_after_what_is_refused() {
+    let (_server, backend) = start().await;
+    let commands = json!([
+        {"publish": {"roomId": "a", "content": 1}},
+        {"publish": {"roomId": "nuncio:x", "content": 2}},
+        {"publish": {"roomId": "a", "content": 3}},
+        {"disconnect": {"userId": "ann"}},
+    ]);
+
+    let batch = json!({"commands": commands, "stopAtError": true});
+    let results = backend.done("/batch", batch).await["results"].clone();
+
+    assert_eq!(results[0]["ok"]["seq"], 1);
+    assert_eq!(results[1]["error"]["code"], "INVALID_MESSAGE");
+    for result in [&results[2], &results[3]] {
+        assert_eq!(result["error"]["code"], "UNAVAILABLE", "{results}");
+    }
+    assert_eq!(backend.read("/history?roomId=a").await["seq"], 1);
+}

@@ -11,6 +11,8 @@ mod revoke;
 mod rooms;
 mod sessions;
 mod socketio;
+mod stats;
+mod tail;
 
 use nuncio_e2e::backend::{ADMIN, KEYS};
 use nuncio_e2e::{Backend, TestServer};

@@ -23,7 +23,7 @@ pub(crate) enum ApiError {
     #[error("{base} answered {status}, but not as the server API does: {}", hint_to_find(*status))]
     NotTheApi { base: String, status: StatusCode },
     /// The server says no.
-    #[error("{message}{}", hint(*.status, .code))]
+    #[error("{}{}", told(*.status, .message), hint(*.status, .code))]
     Refused {
         status: StatusCode,
         code: String,
@@ -94,11 +94,17 @@ const fn hint_to_find(status: StatusCode) -> &'static str {
     }
 }
 
+/// What the server says; of a key that it does not know, what that means here.
+fn told(status: StatusCode, message: &str) -> &str {
+    match status {
+        StatusCode::UNAUTHORIZED => "the server does not know this key",
+        _ => message,
+    }
+}
+
 fn hint(status: StatusCode, code: &str) -> &'static str {
     match (status, code) {
-        (StatusCode::UNAUTHORIZED, _) => {
-            "; the server does not know this key: give another with --key-file or NUNCIO_API_KEY"
-        }
+        (StatusCode::UNAUTHORIZED, _) => "; give another with --key-file or NUNCIO_API_KEY",
         (StatusCode::FORBIDDEN, _) => {
             "; change the key in the section api of the server's configuration, or take another"
         }

@@ -86,9 +86,12 @@ struct InRoom {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Refusal {
     code: String,
     message: String,
+    /// In milliseconds.
+    retry_after: Option<u64>,
 }
 
 /// Publishes what the arguments or standard input say.

@@ -17,14 +17,17 @@ use super::value::AnyJson;
 use crate::config::suggest;
 
 /// Commands, done in their order. Publications and broadcasts that follow each other go together: in durable rooms they share a commit. Any other command
-/// waits until those before it are done. One that is refused stops none of the others.
+/// waits until those before it are done. One that is refused stops none of the others, unless `stopAtError` is true.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 #[schemars(rename = "BatchRequest")]
 pub(super) struct Batch {
     /// At most `api.batch_max`.
     #[schemars(with = "Vec<OneCommand>", extend("minItems" = 1))]
     commands: Vec<Box<RawValue>>,
+    /// Begins none of the commands that come after one that is refused; they are told `UNAVAILABLE`. Whoever tries again goes on with the first of these, and keeps the order.
+    #[serde(default)]
+    stop_at_error: bool,
 }
 
 /// One command under its name.
@@ -90,7 +93,10 @@ pub(super) async fn run(input: &Input, work: &Work) -> Result<Json, Failure> {
             "the header Idempotency-Key is for one command: write an idempotencyKey into each of the batch",
         ));
     }
-    let Batch { commands } = parse(&input.text)?;
+    let Batch {
+        commands,
+        stop_at_error,
+    } = parse(&input.text)?;
     let max = work.app.config.config.api.batch_max;
     if commands.is_empty() || commands.len() > max {
         let count = commands.len();
@@ -109,6 +115,12 @@ pub(super) async fn run(input: &Input, work: &Work) -> Result<Json, Failure> {
             finish(&mut under_way, &mut results).await;
         }
         let begun = read.and_then(|(route, input)| begin(route, &input, work));
+        if begun.is_err() && stop_at_error {
+            under_way.push(begun.unwrap_or_else(failed));
+            let left = commands[index + 1..].iter();
+            under_way.extend(left.map(|_| failed(not_begun())));
+            break;
+        }
         under_way.push(begun.unwrap_or_else(failed));
         if goes_alone {
             finish(&mut under_way, &mut results).await;
@@ -130,6 +142,11 @@ async fn finish(under_way: &mut Vec<Begun<Json>>, results: &mut Vec<Outcome>) {
 
 fn failed(failure: Failure) -> Begun<Json> {
     Box::pin(std::future::ready(Err(failure)))
+}
+
+fn not_begun() -> Failure {
+    let message = "not begun: one before it was refused, and stopAtError is true";
+    Failure::new(Code::Unavailable, message)
 }
 
 /// The route and the fields of a command.

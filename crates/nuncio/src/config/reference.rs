@@ -61,6 +61,7 @@ grants; what it leaves out comes from the section `grants` below, and `[]` grant
 
 Without a configuration file and without secrets, nuncio is a demo: whoever asks `POST /demo/token` for a name gets a token that grants everything, the
 echo endpoint is on, and the secret behind the tokens is kept in the data folder (`demo-secret`), so that a page survives a restart of the server.
+Of that secret the demo makes a key for the server API too, unless `api.keys` names some: commands such as `nuncio rooms` find it in the same folder ([the command line](command-line.md)).
 It refuses to listen on an address that other machines can reach, and to be asked by any other name than this machine's own.
 "#;
 

@@ -4,6 +4,7 @@ use std::io::{BufRead as _, IsTerminal as _, stderr, stdin};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+use http::StatusCode;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -58,6 +59,13 @@ struct InRoom {
     error: Option<Refusal>,
 }
 
+/// A line as a command.
+struct Line {
+    /// Its place in standard input, from 1 on.
+    number: u64,
+    text: String,
+}
+
 /// What became of the lines so far.
 #[derive(Debug, Default)]
 struct Tally {
@@ -86,10 +94,8 @@ pub(super) async fn publish(
     let mut tally = Tally::default();
     let mut first = 1;
     while let Some(batch) = take(&mut lines).await {
-        let numbered = (first..).zip(&batch);
         let mut commands = Vec::with_capacity(batch.len());
-        let mut numbers = Vec::with_capacity(batch.len());
-        for (number, line) in numbered {
+        for (number, line) in (first..).zip(&batch) {
             let said = match form {
                 Form::Text => text_json(line),
                 Form::Json => raw_json(line),
@@ -98,25 +104,14 @@ pub(super) async fn publish(
                 Ok(said) => {
                     let key = format!("{prefix}-{number}");
                     let body = message.body(Some(&said), Some(&key))?;
-                    commands.push(format!("{{\"{}\":{body}}}", message.name()));
-                    numbers.push(number);
+                    let text = format!("{{\"{}\":{body}}}", message.name());
+                    commands.push(Line { number, text });
                 }
                 Err(error) => refuse(&mut tally, &progress, number, &format!("{error:#}")),
             }
         }
-        if !commands.is_empty() {
-            let body = format!("{{\"commands\":[{}]}}", commands.join(","));
-            let sent = send(api, &body).await;
-            let results = sent.with_context(|| {
-                format!(
-                    "stopped before line {}, {} are published",
-                    numbers[0], tally.published
-                )
-            })?;
-            count(&mut tally, &progress, &numbers, results);
-        }
+        send(api, &commands, &mut tally, &progress).await?;
         first += batch.len() as u64;
-        progress.set_position(tally.published);
     }
     progress.finish_and_clear();
     // The channel is closed, so the thread has ended or is about to.
@@ -153,39 +148,67 @@ async fn take(lines: &mut Receiver<String>) -> Option<Vec<String>> {
     (!batch.is_empty()).then_some(batch)
 }
 
-/// Sends a batch until it is taken. Each publication has a key, so none is there twice.
-async fn send(api: &Api, body: &str) -> Result<Vec<Outcome>> {
-    let (mut pause, began) = (PAUSE[0], Instant::now());
-    loop {
-        let error = match api.post("/batch", body.to_owned()).await {
-            Ok(text) => {
-                let batched: Batched =
-                    serde_json::from_str(&text).context("the answer has no results")?;
-                let all_pass =
-                    !batched.results.is_empty() && batched.results.iter().all(Outcome::is_passing);
-                if !all_pass || began.elapsed() > RETRY_MAX {
-                    return Ok(batched.results);
-                }
-                None
-            }
-            Err(error) if error.is_passing() && began.elapsed() < RETRY_MAX => Some(error),
-            Err(error) => return Err(error.into()),
+/// Sends lines until all of them are taken or refused, in their order. Each has a key, so none is published twice.
+async fn send(api: &Api, lines: &[Line], tally: &mut Tally, progress: &ProgressBar) -> Result<()> {
+    let (mut left, mut pause, mut since) = (lines, PAUSE[0], Instant::now());
+    while let Some(line) = left.first() {
+        let told = || format!("stopped before line {}", line.number);
+        let (taken, trouble) = match post(api, left).await {
+            Ok(outcomes) => take_outcomes(left, outcomes, tally, progress),
+            Err(error) if error.is_passing() => (0, Some(error)),
+            Err(error) => return Err(error).with_context(told),
         };
-        let asked = error.as_ref().and_then(ApiError::retry_after);
-        tokio::time::sleep(asked.unwrap_or(pause)).await;
+        left = &left[taken..];
+        progress.set_position(tally.published);
+        let Some(trouble) = trouble else {
+            continue;
+        };
+        if taken > 0 {
+            (pause, since) = (PAUSE[0], Instant::now());
+        } else if since.elapsed() > RETRY_MAX {
+            return Err(trouble).with_context(told);
+        }
+        tokio::time::sleep(trouble.retry_after().unwrap_or(pause)).await;
         pause = (pause * 2).min(PAUSE[1]);
     }
+    Ok(())
+}
+
+async fn post(api: &Api, lines: &[Line]) -> Result<Vec<Outcome>, ApiError> {
+    let commands: Vec<&str> = lines.iter().map(|line| &*line.text).collect();
+    let commands = commands.join(",");
+    let body = format!("{{\"commands\":[{commands}],\"stopAtError\":true}}");
+    let text = api.post("/batch", body).await?;
+    let batched: Result<Batched, _> = serde_json::from_str(&text);
+    batched
+        .map(|batched| batched.results)
+        .map_err(|error| ApiError::Broken {
+            base: api.base().to_owned(),
+            cause: format!("the answer has no results: {error}"),
+        })
+}
+
+/// Counts what was done, up to the first line that may be taken a little later. Returns how many lines are settled, and why the next is not.
+fn take_outcomes(
+    lines: &[Line],
+    outcomes: Vec<Outcome>,
+    tally: &mut Tally,
+    progress: &ProgressBar,
+) -> (usize, Option<ApiError>) {
+    for (index, (line, outcome)) in lines.iter().zip(outcomes).enumerate() {
+        match outcome.refusal() {
+            None => tally.published += 1,
+            Some(refusal) if refusal.is_passing() => return (index, Some(refusal.into())),
+            Some(refusal) => {
+                let told = format!("{}: {}", refusal.code, refusal.message);
+                refuse(tally, progress, line.number, &told);
+            }
+        }
+    }
+    (lines.len(), None)
 }
 
 impl Outcome {
-    /// Whether it may be taken a little later.
-    fn is_passing(&self) -> bool {
-        match self {
-            Self::Ok(_) => false,
-            Self::Error(refusal) => matches!(&*refusal.code, "RATE_LIMITED" | "UNAVAILABLE"),
-        }
-    }
-
     /// What was refused of it.
     fn refusal(self) -> Option<Refusal> {
         match self {
@@ -198,14 +221,20 @@ impl Outcome {
     }
 }
 
-fn count(tally: &mut Tally, progress: &ProgressBar, numbers: &[u64], results: Vec<Outcome>) {
-    for (number, outcome) in numbers.iter().zip(results) {
-        match outcome.refusal() {
-            None => tally.published += 1,
-            Some(refusal) => {
-                let told = format!("{}: {}", refusal.code, refusal.message);
-                refuse(tally, progress, *number, &told);
-            }
+impl Refusal {
+    /// Whether it may be taken a little later.
+    fn is_passing(&self) -> bool {
+        matches!(&*self.code, "RATE_LIMITED" | "UNAVAILABLE")
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            code: refusal.code,
+            message: refusal.message,
+            retry_after_ms: refusal.retry_after,
         }
     }
 }

@@ -68,7 +68,7 @@ impl Terminal {
     }
 
     /// Puts the lines in the place of those before, without a flicker: nothing is cleared that is written again.
-    pub(super) fn draw(&mut self, lines: &[String]) -> Result<()> {
+    pub(super) fn draw(&self, lines: &[String]) -> Result<()> {
         let mut text = String::from("\x1b[H");
         for (index, line) in lines.iter().enumerate() {
             if index > 0 {
