@@ -63,7 +63,7 @@ fn summary(snapshot: &Snapshot, rates: &Rates) -> [String; 6] {
     let memory = bytes(count(|node| node.memory) as f64);
     [
         format!(
-            "Connections {}   sessions {}{}   parked {}   users {}   rooms {}   memory {memory}",
+            "Connections {}   sessions {}{}   parked {}   users {}   rooms {}",
             total(|node| node.connections),
             total(|node| node.sessions),
             transports(snapshot),
@@ -90,7 +90,7 @@ fn summary(snapshot: &Snapshot, rates: &Rates) -> [String; 6] {
             total(|node| node.counters.api_refusals),
         ),
         format!(
-            "Slow consumers closed {}   handshakes refused {}",
+            "Slow consumers closed {}   handshakes refused {}   memory {memory}",
             total(|node| node.counters.slow_consumers),
             total(|node| node.counters.handshakes_refused),
         ),

@@ -103,7 +103,7 @@ function curl(method, path, example) {
 
 function command(read, path, method, operation) {
   const content = operation.requestBody?.content["application/json"];
-  const answer = operation.responses["200"].content["application/json"];
+  const [[mediaType, answer]] = Object.entries(operation.responses["200"].content);
   const parameters = (operation.parameters ?? []).map(({ name, schema, description, required }) => {
     const about = description ?? read.resolve(schema).description;
     return [name, { ...schema, description: about }, required];
@@ -123,7 +123,7 @@ function command(read, path, method, operation) {
     ...(parameters.length > 0 ? [node("h3", {}, method === "get" ? "Query" : "Headers"), table(read, parameters)] : []),
     ...(content ? [node("h3", {}, "Request"), ...form(read, content.schema)] : []),
     node("h3", {}, "Answer"),
-    ...form(read, answer.schema),
+    ...(mediaType === "application/json" ? form(read, answer.schema) : prose(answer.schema.description)),
   );
 }
 
