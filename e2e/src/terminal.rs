@@ -146,9 +146,11 @@ impl Terminal {
         modes.local_modes.contains(wanted)
     }
 
-    /// What is seen: everything since the cursor was last put into the corner, without colours.
+    /// What is seen, without colours: of a program that draws screens, the last that is whole, from the corner to where the rest is cleared.
     fn lines(&self) -> Vec<String> {
-        let frame = self.shown.rsplit("\x1b[H").next().unwrap_or_default();
+        let end = self.shown.rfind("\x1b[J").unwrap_or(self.shown.len());
+        let frame = self.shown[..end].rsplit("\x1b[H").next();
+        let frame = frame.unwrap_or_default();
         plain(frame).lines().map(str::to_owned).collect()
     }
 }
