@@ -103,11 +103,15 @@ fn trim(order: &mut redb::Table<'_, u64, &'static [u8]>, oldest: u64) -> Result<
     }
 }
 
-/// Takes back what a commit that failed may have left: ordinals after `last` were given to nobody.
-pub(crate) fn undo(transaction: &WriteTransaction, last: u64) -> Result<(), Fault> {
+/// Takes back what a commit that failed may have left: later ordinals were given to nobody. Sessions that ended meanwhile are forgotten.
+pub(crate) fn undo(transaction: &WriteTransaction, domain: &Domain) -> Result<(), Fault> {
+    let (last, _) = domain.bounds();
     transaction
         .open_table(ORDER)?
         .retain_in(last + 1.., |_, _| false)?;
+    transaction
+        .open_table(SESSIONS)?
+        .retain(|socket, _| domain.has_record(&SocketId::from_random(*socket)))?;
     transaction.open_table(META)?.insert(LAST, last)?;
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Writes that go through the rows of whole rooms: emptying them, and undoing what a failed commit may have left.
 
 use hashbrown::HashSet;
-use nuncio_hub::RoomKey;
+use nuncio_hub::{Domain, RoomKey};
 use nuncio_model::Position;
 use redb::{Database, ReadableTable};
 
@@ -28,7 +28,7 @@ pub(crate) fn undo(
     unsure: &HashSet<RoomKey>,
     journal: &Journal,
     meta: &Meta,
-    order_last: Option<u64>,
+    domain: Option<&Domain>,
 ) -> Result<Vec<Undone>, Fault> {
     let mut undone = Vec::with_capacity(unsure.len());
     let transaction = database.begin_write()?;
@@ -66,8 +66,8 @@ pub(crate) fn undo(
             });
         }
     }
-    if let Some(last) = order_last {
-        domain::undo(&transaction, last)?;
+    if let Some(domain) = domain {
+        domain::undo(&transaction, domain)?;
     }
     transaction.commit()?;
     Ok(undone)

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use hashbrown::HashSet;
 use nuncio_hub::{Deliver, RoomKey};
-use nuncio_model::{PositionReason, Published, Refusal};
+use nuncio_model::{PositionReason, Published, Refusal, SocketId};
 use redb::Database;
 
 use crate::database::Access;
@@ -38,7 +38,7 @@ pub(crate) struct Writer<D> {
     sweep: Sweep,
     /// Rooms of failed commits: what is on disk for them beyond their log is not known.
     unsure: HashSet<RoomKey>,
-    /// Sessions that a failed commit did not keep, or that came after it.
+    /// Sessions that a failed commit did not keep, or that came after it, until writing works again.
     unsaved: Records,
     /// When to try again after a failure.
     retry_at: Option<Instant>,
@@ -88,7 +88,7 @@ impl<D: Deliver> Writer<D> {
             if let Some(refusal) = self.shared.health.refusal() {
                 match write {
                     Write::Keep { socket, record } => {
-                        self.unsaved.insert(socket, record);
+                        self.save_later(socket, record);
                         continue;
                     }
                     Write::Reopen { generation } => self.shared.databases.give_up(generation),
@@ -114,7 +114,6 @@ impl<D: Deliver> Writer<D> {
     /// Writes that follow each other and share a commit.
     fn commit_together(&mut self, first: Write, writes: &mut VecDeque<Write>) {
         let mut plan = Plan::with_capacity(writes.len() + 1);
-        plan.order.records = std::mem::take(&mut self.unsaved);
         plan.take(&self.shared, first);
         while let Some(Write::Publish(_) | Write::Append(_) | Write::Keep { .. } | Write::Settle(_)) =
             writes.front()
@@ -321,7 +320,9 @@ impl<D: Deliver> Writer<D> {
         let refusal = fault.refusal_of_writing();
         // Refused from here on, so that whoever tries again at once does not overtake these.
         self.shared.health.set(Some(refusal.clone()));
-        self.unsaved.extend(plan.order.records);
+        for (socket, record) in plan.order.records {
+            self.save_later(socket, record);
+        }
         for waiting in plan.answers {
             let Answer {
                 key, done, bytes, ..
@@ -343,6 +344,21 @@ impl<D: Deliver> Writer<D> {
             done(Err(refusal.clone()));
         }
         self.fail(fault);
+    }
+
+    /// A session that cannot be written now. One that ended needs no note: what is on disk of such is found when writing works again.
+    fn save_later(&mut self, socket: SocketId, record: Option<Vec<u8>>) {
+        match record {
+            Some(_) => drop(self.unsaved.insert(socket, record)),
+            None => drop(self.unsaved.remove(&socket)),
+        }
+    }
+
+    /// Writes the sessions as they have become meanwhile.
+    fn save(&mut self) {
+        let mut plan = Plan::with_capacity(0);
+        plan.order.records = std::mem::take(&mut self.unsaved);
+        self.commit(plan);
     }
 
     /// The room stays in memory until it is known what is on disk.
@@ -377,8 +393,8 @@ impl<D: Deliver> Writer<D> {
             .databases
             .reopen(Access::Full)
             .and_then(|database| {
-                let last = self.shared.rooms.domain().map(|domain| domain.bounds().0);
-                undo::undo(&database, &self.unsure, &self.journal, &self.meta, last)
+                let domain = self.shared.rooms.domain();
+                undo::undo(&database, &self.unsure, &self.journal, &self.meta, domain)
             });
         match result {
             Ok(undone) => {
@@ -390,6 +406,7 @@ impl<D: Deliver> Writer<D> {
                 self.shared.health.set(None);
                 self.shared.observer.recovered();
                 tracing::info!("the message store can be written again");
+                self.save();
             }
             Err(fault) => {
                 tracing::debug!(%fault, "the message store still cannot be written");

@@ -9,6 +9,7 @@ mod witness;
 use std::time::{Duration, Instant};
 
 use disk::{Disk, Failure};
+use nuncio_hub::End;
 use nuncio_model::{ErrorCode, Json, Target, Volatility};
 use order::{Life, Member, event, question, rooms};
 use witness::{answer, done, now};
@@ -79,6 +80,38 @@ fn an_emit_that_a_full_disk_cannot_keep_is_refused_and_reaches_nobody() {
         std::thread::yield_now();
     }
     assert_eq!(life.read(&member), [(1, 1), (5, 2)]);
+}
+
+#[test]
+fn what_became_of_sessions_on_a_full_disk_is_kept_as_soon_as_it_is_well() {
+    let disk = Disk::default();
+    let (life, ann) = life_on(&disk);
+    let gone = life.connect(2, "bob");
+    assert!(life.is_kept());
+    disk.fail(Some(Failure::Full));
+
+    assert!(life.join(&ann, "b"));
+    life.end(&gone, End::Ended);
+    let new = life.connect(3, "eve");
+    let passing = life.connect(4, "eve");
+    life.end(&passing, End::Ended);
+    assert!(!life.is_kept());
+
+    disk.fail(None);
+    let late = Instant::now() + Duration::from_secs(60);
+    while !life.broker.is_healthy() {
+        assert!(Instant::now() < late, "the store does not recover");
+        std::thread::yield_now();
+    }
+    life.broker.flush();
+    let (_, found) = Life::begin(&disk.after_power_failure(&mut || 0), usize::MAX, now()).unwrap();
+    let rooms_of = |member: &Member| {
+        let (_, record) = found.records.iter().find(|(id, _)| *id == member.id)?;
+        Some(record.spans.len())
+    };
+    assert_eq!(rooms_of(&ann), Some(2));
+    assert_eq!(rooms_of(&new), Some(0));
+    assert_eq!(found.records.len(), 2);
 }
 
 /// A process, and a client of it that is in room a.
