@@ -12,6 +12,7 @@ use tempfile::TempDir;
 pub struct Program {
     /// Where it listens, also after a restart.
     pub address: SocketAddr,
+    program: PathBuf,
     folder: TempDir,
     settings: Vec<String>,
     process: Child,
@@ -26,14 +27,23 @@ impl Program {
     /// # Panics
     /// When it does not get ready.
     pub fn start(settings: &[&str]) -> Self {
+        Self::start_another(program(), settings)
+    }
+
+    /// The same with another program that takes the same settings.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    pub fn start_another(program: &Path, settings: &[&str]) -> Self {
         let address = free_address();
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut settings: Vec<String> =
             settings.iter().map(|&setting| setting.to_owned()).collect();
         settings.push(format!("server.listen={address}"));
-        let process = spawn(&folder, &settings);
+        let process = spawn(program, &folder, &settings);
         let mut program = Self {
             address,
+            program: program.to_owned(),
             folder,
             settings,
             process,
@@ -54,12 +64,26 @@ impl Program {
             .expect("the server was started by this process");
     }
 
+    /// Stops it (SIGTERM), as an operator does, and waits until it has said goodbye.
+    ///
+    /// # Panics
+    /// When the process cannot be waited for.
+    pub fn stop(&mut self) {
+        use rustix::process::{Pid, Signal, kill_process};
+
+        // An error means that it has ended already.
+        let _ = kill_process(Pid::from_child(&self.process), Signal::TERM);
+        self.process
+            .wait()
+            .expect("the server was started by this process");
+    }
+
     /// Starts it again on the same data and the same port, and waits until it is ready.
     ///
     /// # Panics
     /// When it does not get ready.
     pub fn start_again(&mut self) {
-        self.process = spawn(&self.folder, &self.settings);
+        self.process = spawn(&self.program, &self.folder, &self.settings);
         self.wait_until_ready();
     }
 
@@ -180,8 +204,8 @@ fn build() -> PathBuf {
     executables.next_back().expect("the package has a program")
 }
 
-fn spawn(folder: &TempDir, settings: &[String]) -> Child {
-    let mut command = Command::new(program());
+fn spawn(program: &Path, folder: &TempDir, settings: &[String]) -> Child {
+    let mut command = Command::new(program);
     for setting in settings {
         command.args(["--set", setting]);
     }

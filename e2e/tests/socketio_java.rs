@@ -1,9 +1,7 @@
-//! The official Java client over each transport: `e2e/socketio/java/Official.java`, against the program.
+//! The official Java client over each transport: `e2e/socketio/java/Official.java`, against the judge server.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-
-use nuncio_e2e::program::program;
 
 #[test]
 fn java_clients_meet_in_the_same_rooms() {
@@ -14,7 +12,7 @@ fn java_clients_meet_in_the_same_rooms() {
         .arg(libraries.join("*"))
         .arg("Official.java")
         .current_dir(folder())
-        .env("SERVER_BIN", program())
+        .env("SERVER_BIN", env!("CARGO_BIN_EXE_judged"))
         .stdin(Stdio::null())
         .status()
         .expect("java starts");

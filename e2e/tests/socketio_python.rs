@@ -1,19 +1,17 @@
-//! python-socketio, sync and async, over each transport: `e2e/socketio/official_test.py`, against the program.
+//! python-socketio, sync and async, over each transport: `e2e/socketio/official_test.py`, against the judge server.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
-
-use nuncio_e2e::program::Program;
+use std::process::{Command, Stdio};
 
 #[test]
 fn python_clients_meet_in_the_same_rooms() {
     let python = python();
-    let server = Program::start(&["limits.rate_per_second=0"]);
 
     let status = Command::new(python)
         .args(["-B", "official_test.py"])
         .current_dir(folder())
-        .env("SERVER_URL", format!("http://{}", server.address))
+        .env("SERVER_BIN", env!("CARGO_BIN_EXE_judged"))
+        .stdin(Stdio::null())
         .status()
         .expect("Python starts");
 

@@ -1,4 +1,4 @@
-// The official Java client over each of its transports, against the program that SERVER_BIN names.
+// The official Java client over each of its transports, against the program that SERVER_BIN names: `e2e/src/bin/judged.rs`.
 
 import io.socket.client.Ack;
 import io.socket.client.IO;
@@ -25,6 +25,8 @@ import org.json.JSONObject;
 public class Official {
   static final String[][] TRANSPORTS = {{"polling"}, {"websocket"}, {"polling", "websocket"}};
   static final int PATIENCE_SECONDS = 20;
+  static final byte[] THUMB = {0, 0x1e, 1, 4, (byte) 0xff};
+  static final byte[] PIXELS = "nuncio".repeat(16_384).getBytes();
 
   static Server server;
   static String[] transports;
@@ -40,12 +42,18 @@ public class Official {
       for (String[] each : TRANSPORTS) {
         transports = each;
         scenario("a wrong token is refused with data", Official::wrongToken);
-        scenario("a message is acknowledged and reaches the room", Official::message);
+        scenario("a middleware refuses with data", Official::middleware);
+        scenario("a message is acknowledged and reaches everybody in the room", Official::message);
         scenario("an event with binary data reaches the room as it was", Official::binary);
+        scenario("binary data reaches everybody in the namespace", Official::binaryBroadcast);
+        scenario("acknowledgements of the server carry text and binary data", Official::acks);
+        scenario("acknowledgements of the client carry text and binary data", Official::questions);
         scenario("private messages and typing", Official::privateAndTyping);
         scenario("a second namespace shares the connection and no rooms", Official::secondNamespace);
         scenario("a message of 900 KB goes both ways", Official::large);
         scenario("1,000 messages arrive in order", Official::burst);
+        scenario("1,000 events of the server arrive in order", Official::count);
+        scenario("a client that is sent away stays away", Official::sentAway);
         scenario("the client comes back by itself after a kill and after a graceful shutdown", Official::reconnection);
       }
     } catch (AssertionError | Exception failure) {
@@ -67,7 +75,7 @@ public class Official {
   }
 
   static void wrongToken() throws Exception {
-    Socket socket = socket("/", "wrong");
+    Socket socket = socket("/", Map.of("token", "wrong"));
     BlockingQueue<Object[]> errors = events(socket, Socket.EVENT_CONNECT_ERROR);
     socket.connect();
     JSONObject error = (JSONObject) take(errors)[0];
@@ -75,16 +83,27 @@ public class Official {
     same("NOT_AUTHENTICATED", error.getJSONObject("data").getString("code"));
   }
 
+  static void middleware() throws Exception {
+    Socket socket = socket("/judge", Map.of("token", server.token("ann"), "word", "refuse me"));
+    BlockingQueue<Object[]> errors = events(socket, Socket.EVENT_CONNECT_ERROR);
+    socket.connect();
+    JSONObject error = (JSONObject) take(errors)[0];
+    same("not in here", error.getString("message"));
+    same("[1,2]", error.getJSONObject("data").getJSONArray("days").toString());
+  }
+
   static void message() throws Exception {
     Socket ann = connected("ann");
     Socket bob = connected("bob");
     BlockingQueue<Object[]> messages = events(bob, "message:new");
+    BlockingQueue<Object[]> own = events(ann, "message:new");
     for (Socket socket : List.of(ann, bob)) join(socket, "lobby");
     JSONObject ack = ask(ann, "message:send", object("roomId", "lobby", "content", object("text", "Hello")));
     JSONObject message = (JSONObject) take(messages)[0];
     same(ack.getInt("seq"), message.getInt("seq"));
     same("ann", message.getString("userId"));
     same("Hello", message.getJSONObject("content").getString("text"));
+    same(ack.getString("id"), ((JSONObject) take(own)[0]).getString("id"));
   }
 
   static void binary() throws Exception {
@@ -97,8 +116,43 @@ public class Official {
     ask(ann, "event", object("roomId", "board", "event", "draw", "data", data));
     Object[] drawn = take(drawings);
     same(7, drawn[0]);
-    same(java.util.Arrays.toString(bytes), java.util.Arrays.toString((byte[]) drawn[1]));
+    bytes(bytes, drawn[1]);
     same("end", drawn[2]);
+  }
+
+  static void binaryBroadcast() throws Exception {
+    Socket ann = connected("/judge", "ann");
+    Socket bob = connected("/judge", "bob");
+    List<BlockingQueue<Object[]>> heard = List.of(events(ann, "told"), events(bob, "told"));
+    ann.emit("tell", "all", PIXELS);
+    for (BlockingQueue<Object[]> told : heard) {
+      Object[] what = take(told);
+      same("all", what[0]);
+      bytes(PIXELS, what[1]);
+    }
+  }
+
+  static void acks() throws Exception {
+    Socket ann = connected("/judge", "ann");
+    same("text", answer(ann, "echo", "text")[0]);
+    Object[] drawn = answer(ann, "draw", "sea", THUMB, object("name", "b", "pixels", PIXELS));
+    same("sea", drawn[0]);
+    bytes(THUMB, drawn[1]);
+    same("b", ((JSONObject) drawn[2]).getString("name"));
+    bytes(PIXELS, ((JSONObject) drawn[2]).get("pixels"));
+  }
+
+  static void questions() throws Exception {
+    Socket ann = connected("/judge", "ann");
+    BlockingQueue<Object[]> answered = events(ann, "answered");
+    ann.on("question", args -> ((Ack) args[1]).call("answer to " + args[0]));
+    ann.on("picture?", args -> ((Ack) args[1]).call("as it was", args[0]));
+    ann.emit("ask", "how are you?");
+    same("answer to how are you?", take(answered)[0]);
+    ann.emit("ask picture", THUMB);
+    Object[] picture = take(answered);
+    same("as it was", picture[0]);
+    bytes(THUMB, picture[1]);
   }
 
   static void privateAndTyping() throws Exception {
@@ -154,6 +208,25 @@ public class Official {
     same(IntStream.range(0, 1000).boxed().toList(), heard);
   }
 
+  static void count() throws Exception {
+    Socket ann = connected("/judge", "ann");
+    BlockingQueue<Object[]> numbers = events(ann, "number");
+    ann.emit("count", 1000);
+    List<Object> heard = new ArrayList<>();
+    while (heard.size() < 1000) heard.add(take(numbers)[0]);
+    same(IntStream.range(0, 1000).<Object>boxed().toList(), heard);
+  }
+
+  static void sentAway() throws Exception {
+    for (String event : List.of("leave", "hang up")) {
+      Socket ann = connected("/judge", "ann");
+      BlockingQueue<Object[]> ends = events(ann, Socket.EVENT_DISCONNECT);
+      ann.emit(event);
+      same("io server disconnect", take(ends)[0]);
+      same(false, ann.connected());
+    }
+  }
+
   static void reconnection() throws Exception {
     Socket ann = connected("ann");
     BlockingQueue<Object[]> ends = events(ann, Socket.EVENT_DISCONNECT);
@@ -169,11 +242,11 @@ public class Official {
     }
   }
 
-  static Socket socket(String namespace, String token) {
+  static Socket socket(String namespace, Map<String, String> auth) {
     IO.Options options =
         IO.Options.builder()
             .setTransports(transports)
-            .setAuth(Map.of("token", token))
+            .setAuth(auth)
             .setForceNew(true)
             .setReconnectionDelay(50)
             .setReconnectionDelayMax(500)
@@ -184,7 +257,11 @@ public class Official {
   }
 
   static Socket connected(String name) throws Exception {
-    Socket socket = socket("/", server.token(name));
+    return connected("/", name);
+  }
+
+  static Socket connected(String namespace, String name) throws Exception {
+    Socket socket = socket(namespace, Map.of("token", server.token(name)));
     BlockingQueue<Object[]> connects = events(socket, Socket.EVENT_CONNECT);
     socket.connect();
     take(connects);
@@ -197,11 +274,16 @@ public class Official {
 
   /** Emits, and waits for an acknowledgement that must be a good one. */
   static JSONObject ask(Socket socket, String event, Object argument) throws Exception {
-    BlockingQueue<Object[]> answers = new LinkedBlockingQueue<>();
-    socket.emit(event, new Object[] {argument}, (Ack) answers::add);
-    JSONObject answer = (JSONObject) take(answers)[0];
+    JSONObject answer = (JSONObject) answer(socket, event, argument)[0];
     same("ok", answer.getString("status"));
     return answer;
+  }
+
+  /** The arguments of an acknowledgement. */
+  static Object[] answer(Socket socket, String event, Object... arguments) throws Exception {
+    BlockingQueue<Object[]> answers = new LinkedBlockingQueue<>();
+    socket.emit(event, arguments, (Ack) answers::add);
+    return take(answers);
   }
 
   static BlockingQueue<Object[]> events(Socket socket, String name) {
@@ -220,6 +302,10 @@ public class Official {
     JSONObject object = new JSONObject();
     for (int index = 0; index < fields.length; index += 2) object.put((String) fields[index], fields[index + 1]);
     return object;
+  }
+
+  static void bytes(byte[] wanted, Object found) {
+    if (!java.util.Arrays.equals(wanted, (byte[]) found)) throw new AssertionError("the bytes are not what they were");
   }
 
   static void same(Object wanted, Object found) {

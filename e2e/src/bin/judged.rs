@@ -41,6 +41,7 @@ fn judge(namespace: &Namespace) {
         socket.on("echo", echo).on("draw", draw);
         socket.on("ask", ask).on("ask picture", ask_picture);
         socket.on("tell", tell).on("count", count);
+        socket.on("bytes", bytes).on("fetch", fetch);
         socket.on("leave", async |socket: Socket| {
             socket.disconnect(Close::Namespace);
         });
@@ -95,6 +96,16 @@ async fn ask_picture(socket: Socket, Data(thumb): Data<Binary>) -> Result<(), Fa
 /// Tells everybody in the namespace.
 async fn tell(socket: Socket, Data((text, bytes)): Data<(String, Binary)>) -> Done {
     socket.namespace().emit("told", (text, bytes))
+}
+
+/// The same with nothing but binary data.
+async fn bytes(socket: Socket, Data(bytes): Data<Binary>) -> Done {
+    socket.namespace().emit("bytes", bytes)
+}
+
+/// Acknowledges with so many bytes.
+async fn fetch(Data(len): Data<usize>, ack: Ack<Binary>) -> Done {
+    ack.send(vec![7; len.min(100_000)].into())
 }
 
 /// Emits so many numbers.
