@@ -124,3 +124,19 @@ async fn who_is_disconnected_is_told_the_code_and_the_reason() {
     assert_eq!(by_id.json(), [json!({"sessions": 1})]);
     assert_eq!(all.out, "disconnected 1 sessions\n");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_who_are_in_a_room_are_disconnected_and_nobody_else() {
+    let server = start().await;
+    let (mut ann, _) = enter(&server, "ann", &["lobby"]).await;
+    let (mut bob, _) = enter(&server, "bob", &["lobby", "staff"]).await;
+    let (mut carol, _) = enter(&server, "carol", &["staff"]).await;
+
+    let ended = ["disconnect", "--room", "lobby", "--code", "4100"];
+    let ended = run(nuncio(&server, ADMIN, &ended));
+
+    assert_eq!(ended.json(), [json!({"sessions": 2})], "{ended:?}");
+    assert_eq!(ann.closed().await.0, 4100);
+    assert_eq!(bob.closed().await.0, 4100);
+    carol.publish("staff", "still here").await;
+}

@@ -122,3 +122,31 @@ async fn top_goes_on_while_the_server_is_away() {
     top.type_keys("q");
     assert!(top.ended().0.success());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everyone_is_disconnected_only_by_who_says_yes() {
+    let server = start().await;
+    let (mut ann, _) = Client::enter(&server.url("ann")).await;
+    let ask = || {
+        let command = nuncio(&server, ADMIN, &["disconnect", "--everyone"]);
+        let mut terminal = Terminal::start(command, 80, 24);
+        terminal.wait_for("[y/N]");
+        terminal
+    };
+
+    let mut no = ask();
+    no.type_keys("\r");
+    let (status, text) = no.ended();
+    assert_eq!(status.code(), Some(1), "{text}");
+    assert!(text.contains("nobody was disconnected"), "{text}");
+    ann.publish("lobby", "still here").await;
+    let mut yes = ask();
+    yes.type_keys("y\r");
+
+    assert_eq!(ann.closed().await.0, 1000);
+    let (status, text) = yes.ended();
+    assert!(
+        status.success() && text.contains("disconnected 1 sessions"),
+        "{text}"
+    );
+}

@@ -1,5 +1,7 @@
 //! `nuncio disconnect`: ends sessions.
 
+mod room;
+
 use std::io::{BufRead as _, IsTerminal as _, stdin};
 
 use anyhow::{Context as _, Result, bail};
@@ -48,6 +50,9 @@ struct Whom {
     /// All sessions of this user.
     #[arg(long, short)]
     user: Option<String>,
+    /// All sessions that are in this room now.
+    #[arg(long, short)]
+    room: Option<String>,
     /// All sessions of the namespace; needs a key with the scope admin.
     #[arg(long)]
     everyone: bool,
@@ -57,9 +62,10 @@ const EXAMPLES: &str = "\
 Examples:
   nuncio disconnect --user eve --code 4100 --reason 'Account closed'
   nuncio disconnect --session wq0c9cXH0dJ5cqkeXWzM
+  nuncio disconnect --room lobby --code 1012          # they come back
   nuncio disconnect --everyone --code 1012 --yes      # all come back";
 
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Request<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -75,7 +81,7 @@ struct Request<'a> {
     ns: Option<&'a str>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 struct Answer {
     sessions: u64,
 }
@@ -106,16 +112,20 @@ async fn end(args: &DisconnectArgs, api: &Api) -> Result<()> {
         reason: args.reason.as_deref(),
         ns: args.ns.as_deref(),
     };
-    let text = api
-        .post("/disconnect", serde_json::to_string(&request)?)
-        .await?;
-    match args.output.format() {
-        Format::Json => print(&format!("{text}\n")),
-        Format::Table => {
-            let Answer { sessions } =
-                serde_json::from_str(&text).context("the answer has no sessions")?;
-            print(&format!("disconnected {} sessions\n", grouped(sessions)))
+    let answer = match &args.whom.room {
+        Some(room) => room::end(api, room, &request).await?,
+        None => {
+            let body = serde_json::to_string(&request)?;
+            let text = api.post("/disconnect", body).await?;
+            serde_json::from_str(&text).context("the answer has no sessions")?
         }
+    };
+    match args.output.format() {
+        Format::Json => print(&format!("{}\n", serde_json::to_string(&answer)?)),
+        Format::Table => print(&format!(
+            "disconnected {} sessions\n",
+            grouped(answer.sessions)
+        )),
     }
 }
 
