@@ -4,6 +4,7 @@ mod admin;
 mod bench;
 mod check_config;
 mod completions;
+mod connect;
 mod date;
 mod file_limit;
 mod log;
@@ -44,6 +45,8 @@ enum Command {
     CheckConfig(check_config::CheckConfigArgs),
     /// Mint a token for development.
     Token(token::TokenArgs),
+    /// Talk to a server by hand or by script: any WebSocket, the native protocol, Socket.IO.
+    Connect(Box<connect::ConnectArgs>),
     /// Publish to a room.
     Publish(admin::PublishArgs),
     /// Follow what is said in rooms: the history first, then live.
@@ -74,6 +77,7 @@ Examples:
   NUNCIO_LIMITS_MESSAGE_BYTES=1MiB nuncio   the same by a variable
   nuncio check-config                       what holds, with the secrets hidden
   nuncio token --user ann --room 'chat:*'   a token for one hour, for scripts
+  nuncio connect ws://127.0.0.1:8080/ws     talk to a server by hand
 
 All keys: docs/configuration.md, or nuncio check-config --reference";
 
@@ -84,6 +88,7 @@ fn main() -> ExitCode {
         None | Some(Command::Serve) => serve::run(&cli.settings),
         Some(Command::CheckConfig(args)) => check_config::run(&args, &cli.settings),
         Some(Command::Token(args)) => token::run(&args, &cli.settings),
+        Some(Command::Connect(args)) => return connect::run(&args),
         Some(Command::Publish(args)) => admin::publish(&args, &cli.settings),
         Some(Command::Tail(args)) => admin::tail(&args, &cli.settings),
         Some(Command::Rooms(args)) => admin::rooms(&args, &cli.settings),

@@ -25,7 +25,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             ReconnectEvent::Event(Event::Message(message)) => println!("Message: {message:?}"),
             ReconnectEvent::Event(Event::Close { code, .. }) => println!("Closed: {code}"),
             ReconnectEvent::Event(Event::Error(error)) => println!("Error: {error}"),
-            ReconnectEvent::Event(Event::Piece(_) | Event::Ping) => {}
+            ReconnectEvent::Event(Event::Piece(_) | Event::Ping(_) | Event::Pong(_)) => {}
             ReconnectEvent::Waiting { attempt, delay } => {
                 println!("Attempt {attempt} in {delay:?}")
             }

@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use crate::tls::{Tls, Trust};
 use proxy::Via;
 
 pub use proxy::{Proxy, ProxyError};
@@ -83,10 +84,6 @@ async fn encrypt(
 
 /// By the roots that the platform trusts.
 fn platform() -> Result<Arc<rustls::ClientConfig>, DialError> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .and_then(rustls_platform_verifier::BuilderVerifierExt::with_platform_verifier)
-        .map(|builder| Arc::new(builder.with_no_client_auth()))
-        .map_err(|error| DialError::Tls(error.to_string()))
+    let config = Tls::new(Trust::Platform).config();
+    config.map_err(|error| DialError::Tls(error.to_string()))
 }

@@ -6,6 +6,7 @@
 //!   acknowledgement, backoff, resume.
 //! - [`socketio`] is a Socket.IO client, for nuncio and for any server of Socket.IO 3 and 4.
 //! - [`websocket`] is a plain WebSocket client for any server, and [`websocket::ReconnectingWebSocket`] over it.
+//! - [`tls`] says which servers are believed.
 //! - [`Backoff`] is the pause before each attempt to connect.
 //!
 //! ```no_run
@@ -32,6 +33,7 @@ mod client;
 mod dial;
 mod session;
 pub mod socketio;
+pub mod tls;
 pub mod websocket;
 
 pub use backoff::{Backoff, BackoffConfig, Jitter};

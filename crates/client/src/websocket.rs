@@ -13,7 +13,7 @@
 //!     match event {
 //!         Event::Message(message) => println!("{message:?}"),
 //!         Event::Close { code, reason, was_clean } => println!("closed: {code} {reason} {was_clean}"),
-//!         Event::Open { .. } | Event::Piece(_) | Event::Ping | Event::Error(_) => {}
+//!         Event::Open { .. } | Event::Piece(_) | Event::Ping(_) | Event::Pong(_) | Event::Error(_) => {}
 //!     }
 //! }
 //! # Ok(())
@@ -69,18 +69,29 @@ impl WebSocket {
         self.command(driver::Command::Send(message.into())).await
     }
 
+    /// Pings the server (RFC 6455 §5.5.2), which answers with the same bytes: [`Event::Pong`].
+    ///
+    /// # Errors
+    /// [`PingError::TooLong`] for more than 125 bytes, [`PingError::Closed`] when the connection is closing or closed.
+    pub async fn ping(&self, payload: impl Into<Bytes>) -> Result<(), PingError> {
+        let payload = payload.into();
+        let len = payload.len();
+        if len > PING_BYTES_MAX {
+            return Err(PingError::TooLong { len });
+        }
+        let sent = self.command(driver::Command::Ping(payload)).await;
+        sent.map_err(PingError::Closed)
+    }
+
     /// Closes the connection: what was sent before still goes out, then a close frame. A reason is cut after 123 bytes.
     ///
     /// # Errors
     /// [`CloseError::Code`] for a code other than 1000 and 3000 to 4999, as in browsers; [`CloseError::Closed`] when it is
     /// closing or closed.
     pub async fn close(&self, code: u16, reason: &str) -> Result<(), CloseError> {
-        let allowed = matches!(code, 1000 | 3000..=4999);
-        let Some(wire) = nuncio_websocket::CloseCode::new(code).filter(|_| allowed) else {
-            return Err(CloseError::Code { code });
-        };
+        let code = sendable(code)?;
         let reason = reason.into();
-        let command = driver::Command::Close { code: wire, reason };
+        let command = driver::Command::Close { code, reason };
         self.command(command).await.map_err(CloseError::Closed)?;
         self.state.advance(ReadyState::Closing);
         Ok(())
@@ -126,8 +137,10 @@ pub enum Event {
     Message(Message),
     /// A piece of a message, with [`ClientConfig::piece_bytes_min`].
     Piece(Piece),
-    /// The server pinged, and was answered: a sign of life.
-    Ping,
+    /// The server pinged with these bytes, and was answered: a sign of life.
+    Ping(Bytes),
+    /// The server answered a [ping](WebSocket::ping), also one of [`ClientConfig::ping_interval`], with its bytes.
+    Pong(Bytes),
     /// What went wrong; a [`Close`](Self::Close) with 1006 follows.
     Error(Error),
     /// The end. Nothing follows.
@@ -139,6 +152,13 @@ pub enum Event {
         /// Whether both sides sent their close frames.
         was_clean: bool,
     },
+}
+
+/// A code that a client may send.
+fn sendable(code: u16) -> Result<nuncio_websocket::CloseCode, CloseError> {
+    let allowed = matches!(code, 1000 | 3000..=4999);
+    let wire = nuncio_websocket::CloseCode::new(code).filter(|_| allowed);
+    wire.ok_or(CloseError::Code { code })
 }
 
 /// What is sent and received.
@@ -196,12 +216,32 @@ pub enum Error {
     /// The server did not answer a close frame within [`ClientConfig::close_timeout`].
     #[error("the server did not answer the close frame")]
     CloseTimeout,
+    /// Nothing came between a ping of [`ClientConfig::ping_interval`] and the next.
+    #[error("the server did not answer a ping within {interval:?}")]
+    NoPong {
+        /// The interval.
+        interval: std::time::Duration,
+    },
 }
 
 /// The connection is closing or closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the connection is closing or closed")]
 pub struct Closed;
+
+/// Why a ping was not sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PingError {
+    /// A control frame has no room for more than 125 bytes (RFC 6455 §5.5).
+    #[error("a ping of {len} bytes, at most 125 are allowed")]
+    TooLong {
+        /// As given.
+        len: usize,
+    },
+    /// There is no open connection.
+    #[error(transparent)]
+    Closed(Closed),
+}
 
 /// Why `close` was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -235,6 +275,9 @@ impl SharedState {
         self.0.fetch_max(state as u8, Ordering::AcqRel);
     }
 }
+
+/// RFC 6455 §5.5.
+const PING_BYTES_MAX: usize = 125;
 
 /// Bytes that nobody can guess, as keys and masks must be (RFC 6455 §10.3).
 pub(crate) fn random<const N: usize>() -> [u8; N] {

@@ -61,7 +61,8 @@ async fn next_message(events: &mut Events) -> Option<Message> {
             Event::Message(message) => return Some(message),
             Event::Open { .. }
             | Event::Piece(_)
-            | Event::Ping
+            | Event::Ping(_)
+            | Event::Pong(_)
             | Event::Error(_)
             | Event::Close { .. } => {}
         }

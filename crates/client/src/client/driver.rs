@@ -178,7 +178,8 @@ impl Task {
             Some(
                 websocket::Event::Message(Message::Binary(_))
                 | websocket::Event::Piece(_)
-                | websocket::Event::Ping,
+                | websocket::Event::Ping(_)
+                | websocket::Event::Pong(_),
             ) => {
                 self.session.handle_heard(now);
             }
@@ -235,7 +236,8 @@ fn refusal(error: &websocket::Error) -> Option<(u16, Option<Duration>)> {
         websocket::Error::Open(_)
         | websocket::Error::Frame(_)
         | websocket::Error::Io(_)
-        | websocket::Error::CloseTimeout => None,
+        | websocket::Error::CloseTimeout
+        | websocket::Error::NoPong { .. } => None,
     }
 }
 

@@ -28,6 +28,9 @@ pub struct ClientConfig {
     pub open_timeout: Duration,
     /// From our close frame to the end of the connection. Default 5 s.
     pub close_timeout: Duration,
+    /// How often the server is pinged; one from which nothing at all comes until the next ping is gone
+    /// ([`Error::NoPong`](super::Error::NoPong)). Default `None`: most servers ping themselves.
+    pub ping_interval: Option<Duration>,
     /// The longest message accepted, in bytes after inflation; a longer one ends the connection with 1009. Default 16 MiB.
     pub message_bytes_max: u64,
     /// From this size on a message is given out in pieces while it arrives ([`Event::Piece`](super::Event::Piece)), so that it may
@@ -50,6 +53,7 @@ impl ClientConfig {
             proxy: Proxy::Environment,
             open_timeout: Duration::from_secs(10),
             close_timeout: Duration::from_secs(5),
+            ping_interval: None,
             message_bytes_max: 16 * 1024 * 1024,
             piece_bytes_min: None,
             queue_max: 64,

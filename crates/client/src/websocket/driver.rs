@@ -9,7 +9,8 @@ use bytes::{Bytes, BytesMut};
 use nuncio_model::CloseCode;
 use nuncio_websocket::{
     CloseCode as WireCode, Compression, Connection, ConnectionConfig, Deflater, Event as Arrival,
-    Fragments, FrameError, Inflater, Mask, MessageKind, Role, State, encode_into, encode_pong,
+    Fragments, FrameError, Inflater, Mask, MessageKind, Role, State, encode_into, encode_ping,
+    encode_pong,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::mpsc::{self, error::SendError};
@@ -24,6 +25,8 @@ use crate::dial::Stream;
 #[derive(Debug)]
 pub(super) enum Command {
     Send(Message),
+    /// At most 125 bytes.
+    Ping(Bytes),
     Stream {
         kind: MessageKind,
         parts: mpsc::Receiver<Part>,
@@ -74,7 +77,9 @@ async fn open_unless_closed(
         tokio::select! {
             opened = &mut opening => return opened,
             command = commands.recv(), if waiting.len() < config.queue_max.max(1) => match command {
-                Some(send @ (Command::Send(_) | Command::Stream { .. })) => waiting.push_back(send),
+                Some(send @ (Command::Send(_) | Command::Ping(_) | Command::Stream { .. })) => {
+                    waiting.push_back(send);
+                }
                 Some(Command::Close { .. }) | None => return Err(OpenError::Closed),
             },
             () = events.closed() => return Err(OpenError::Closed),
@@ -105,6 +110,7 @@ struct Task<'a> {
     closed: Option<(CloseCode, String)>,
     /// Set with our close frame.
     deadline: Option<Instant>,
+    heartbeat: Option<Heartbeat>,
     config: &'a ClientConfig,
     state: &'a SharedState,
 }
@@ -139,6 +145,7 @@ impl<'a> Task<'a> {
             told: VecDeque::new(),
             closed: None,
             deadline: None,
+            heartbeat: config.ping_interval.map(Heartbeat::new),
             config,
             state,
         }
@@ -155,6 +162,11 @@ impl<'a> Task<'a> {
                 // Signs of the end first, then what makes room, then what needs it.
                 biased;
                 () = at(self.deadline) => return self.end(Error::CloseTimeout),
+                () = at(self.heartbeat.as_ref().map(|heartbeat| heartbeat.due)) => {
+                    if let Err(error) = self.beat(reads) {
+                        return self.end(error);
+                    }
+                }
                 written = write(&mut self.write, &mut self.output, &mut self.flushes), if writes => {
                     if let Err(error) = written {
                         return self.end(Error::Io(error));
@@ -164,7 +176,10 @@ impl<'a> Task<'a> {
                 () = events.closed(), if reads && sends => self.handle_command(None),
                 count = self.read.read_buf(&mut self.input), if reads => match count {
                     Ok(0) => return self.end(Error::Io(io::ErrorKind::UnexpectedEof.into())),
-                    Ok(_) => self.take_input(),
+                    Ok(_) => {
+                        self.heard();
+                        self.take_input();
+                    }
                     Err(error) => return self.end(Error::Io(error)),
                 },
                 part = next_part(&mut self.streaming), if sends && self.streaming.is_some() => self.handle_part(part),
@@ -262,9 +277,13 @@ impl<'a> Task<'a> {
                     let pong = encode_pong(&payload, Mask::Key(random()));
                     self.output.extend_from_slice(&pong);
                 }
-                self.told.push_back(Event::Ping);
+                let payload = Bytes::copy_from_slice(&payload);
+                self.told.push_back(Event::Ping(payload));
             }
-            Arrival::Pong(_) => {}
+            Arrival::Pong(payload) => {
+                let payload = Bytes::copy_from_slice(&payload);
+                self.told.push_back(Event::Pong(payload));
+            }
             Arrival::Close { code, reason } => {
                 let said = code.map_or(CloseCode::NO_STATUS, |code| CloseCode(code.as_u16()));
                 self.closed = Some((said, reason.into_owned()));
@@ -282,6 +301,7 @@ impl<'a> Task<'a> {
     fn handle_command(&mut self, command: Option<Command>) {
         match command {
             Some(Command::Send(message)) => self.send(&message),
+            Some(Command::Ping(payload)) => self.ping(&payload),
             Some(Command::Stream { kind, parts }) => {
                 self.streaming = Some((Fragments::new(kind), parts));
             }
@@ -323,6 +343,35 @@ impl<'a> Task<'a> {
         encode_into(&mut self.output, kind, payload, compression, mask);
     }
 
+    fn ping(&mut self, payload: &[u8]) {
+        let ping = encode_ping(payload, Mask::Key(random()));
+        self.output.extend_from_slice(&ping);
+    }
+
+    /// The heartbeat is due: pings, unless the ping before was not answered. Whoever does not read hears no answer either.
+    fn beat(&mut self, reads: bool) -> Result<(), Error> {
+        let Some(heartbeat) = &mut self.heartbeat else {
+            return Ok(());
+        };
+        let interval = heartbeat.interval;
+        if heartbeat.is_unanswered && reads {
+            return Err(Error::NoPong { interval });
+        }
+        heartbeat.is_unanswered = true;
+        heartbeat.due = Instant::now() + interval;
+        if self.connection.may_send() {
+            self.ping(&[]);
+        }
+        Ok(())
+    }
+
+    /// Whatever the server sends is a sign of life.
+    const fn heard(&mut self) {
+        if let Some(heartbeat) = &mut self.heartbeat {
+            heartbeat.is_unanswered = false;
+        }
+    }
+
     fn close(&mut self, code: Option<WireCode>, reason: &str) {
         let frame = self.connection.close(code, reason, Mask::Key(random()));
         if let Some(frame) = frame {
@@ -347,6 +396,24 @@ impl<'a> Task<'a> {
             None => told.extend(End::error(error).told),
         }
         End { told }
+    }
+}
+
+/// Our pings, with [`ClientConfig::ping_interval`].
+struct Heartbeat {
+    interval: std::time::Duration,
+    due: Instant,
+    /// Nothing came since the last ping.
+    is_unanswered: bool,
+}
+
+impl Heartbeat {
+    fn new(interval: std::time::Duration) -> Self {
+        Self {
+            interval,
+            due: Instant::now() + interval,
+            is_unanswered: false,
+        }
     }
 }
 

@@ -6,7 +6,10 @@ use std::time::Duration;
 use nuncio_model::CloseCode;
 use tokio::sync::{mpsc, watch};
 
-use super::{ClientConfig, Closed, Event, Events, Message, ReadyState, WebSocket, random};
+use super::{
+    ClientConfig, CloseError, Closed, Event, Events, Message, ReadyState, WebSocket, random,
+    sendable,
+};
 use crate::{Backoff, BackoffConfig, Jitter};
 
 /// A WebSocket that is connected anew whenever it is lost, one connection at a time.
@@ -16,7 +19,7 @@ use crate::{Backoff, BackoffConfig, Jitter};
 #[derive(Debug, Clone)]
 pub struct ReconnectingWebSocket {
     open: watch::Receiver<Option<WebSocket>>,
-    close: Arc<watch::Sender<bool>>,
+    close: Arc<watch::Sender<Option<Farewell>>>,
 }
 
 impl ReconnectingWebSocket {
@@ -24,7 +27,7 @@ impl ReconnectingWebSocket {
     pub fn connect(config: ClientConfig, options: ReconnectOptions) -> (Self, ReconnectEvents) {
         let (tell, told) = mpsc::channel(config.queue_max.max(1));
         let (opened, open) = watch::channel(None);
-        let (close, closing) = watch::channel(false);
+        let (close, closing) = watch::channel(None);
         let task = Task {
             config,
             backoff: options.backoff(),
@@ -42,13 +45,32 @@ impl ReconnectingWebSocket {
     /// # Errors
     /// [`Closed`] while there is no open connection.
     pub async fn send(&self, message: impl Into<Message>) -> Result<(), Closed> {
-        let socket = self.open.borrow().clone();
-        socket.ok_or(Closed)?.send(message).await
+        self.socket().ok_or(Closed)?.send(message).await
     }
 
     /// Closes with 1000, and connects no more.
     pub fn close(&self) {
-        self.close.send_replace(true);
+        self.say_farewell(CloseCode::NORMAL.0, "");
+    }
+
+    /// Closes with a code and a reason, and connects no more.
+    ///
+    /// # Errors
+    /// [`CloseError::Code`] for a code other than 1000 and 3000 to 4999.
+    pub fn close_with(&self, code: u16, reason: &str) -> Result<(), CloseError> {
+        sendable(code)?;
+        self.say_farewell(code, reason);
+        Ok(())
+    }
+
+    /// The connection that is open at present: for pings and streams.
+    pub fn socket(&self) -> Option<WebSocket> {
+        self.open.borrow().clone()
+    }
+
+    fn say_farewell(&self, code: u16, reason: &str) {
+        let reason = reason.to_owned();
+        self.close.send_replace(Some(Farewell { code, reason }));
     }
 
     /// Where the present connection is in its life; [`ReadyState::Connecting`] also while the next one is waited for.
@@ -56,8 +78,8 @@ impl ReconnectingWebSocket {
         if self.close.is_closed() {
             return ReadyState::Closed;
         }
-        let socket = self.open.borrow().clone();
-        socket.map_or(ReadyState::Connecting, |socket| socket.ready_state())
+        self.socket()
+            .map_or(ReadyState::Connecting, |socket| socket.ready_state())
     }
 }
 
@@ -123,11 +145,18 @@ impl Default for ReconnectOptions {
     }
 }
 
+/// How the last connection is closed.
+#[derive(Debug, Clone)]
+struct Farewell {
+    code: u16,
+    reason: String,
+}
+
 struct Task {
     config: ClientConfig,
     backoff: Backoff,
     opened: watch::Sender<Option<WebSocket>>,
-    closing: watch::Receiver<bool>,
+    closing: watch::Receiver<Option<Farewell>>,
     tell: mpsc::Sender<ReconnectEvent>,
 }
 
@@ -147,7 +176,7 @@ impl Task {
             self.tell(ReconnectEvent::Waiting { attempt, delay }).await;
             tokio::select! {
                 () = tokio::time::sleep(delay) => {}
-                () = closed(&mut self.closing) => return,
+                _ = closed(&mut self.closing) => return,
                 () = self.tell.closed() => return,
             }
         }
@@ -159,10 +188,10 @@ impl Task {
         loop {
             let event = tokio::select! {
                 event = events.next() => event,
-                () = closed(&mut self.closing), if ended == Ended::ByPeer => {
+                farewell = closed(&mut self.closing), if ended == Ended::ByPeer => {
                     ended = Ended::ByUs;
                     // It may be closing already, which is as good.
-                    let _ = socket.close(CloseCode::NORMAL.0, "").await;
+                    let _ = socket.close(farewell.code, &farewell.reason).await;
                     continue;
                 }
             };
@@ -192,7 +221,12 @@ enum Ended {
 }
 
 /// Waits until `close` is called or the last handle is gone.
-async fn closed(closing: &mut watch::Receiver<bool>) {
+async fn closed(closing: &mut watch::Receiver<Option<Farewell>>) -> Farewell {
+    let farewell = closing.wait_for(Option::is_some).await;
     // The sender is gone with the last handle: that closes too.
-    let _ = closing.wait_for(|close| *close).await;
+    let farewell = farewell.ok().and_then(|farewell| farewell.clone());
+    farewell.unwrap_or_else(|| Farewell {
+        code: CloseCode::NORMAL.0,
+        reason: String::new(),
+    })
 }

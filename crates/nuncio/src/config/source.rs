@@ -36,7 +36,12 @@ pub struct Sources {
 }
 
 /// Variables that are no keys: the command line reads these.
-const OTHER_VARIABLES: [&str; 3] = ["NUNCIO_CONFIG", "NUNCIO_API", "NUNCIO_API_KEY"];
+const OTHER_VARIABLES: [&str; 4] = [
+    "NUNCIO_CONFIG",
+    "NUNCIO_API",
+    "NUNCIO_API_KEY",
+    "NUNCIO_TOKEN",
+];
 
 impl Config {
     /// Reads the configuration. Without a file and without secrets it is the [demo](Self::demo), with what variables and flags change in it.

@@ -129,7 +129,7 @@ impl Socket {
             Some(Event::Open { .. }) => Happening::SocketOpen,
             Some(Event::Message(Message::Text(text))) => Happening::Frame(Frame::Text(text.into())),
             Some(Event::Message(Message::Binary(bytes))) => Happening::Frame(Frame::Binary(bytes)),
-            Some(Event::Piece(_) | Event::Ping) => Happening::Nothing,
+            Some(Event::Piece(_) | Event::Ping(_) | Event::Pong(_)) => Happening::Nothing,
             Some(Event::Error(error)) => {
                 self.failure = Some(error.to_string());
                 Happening::Nothing
