@@ -51,6 +51,11 @@ pub(crate) fn run(args: &ConnectArgs) -> ExitCode {
 /// What is wrong with the command line or a script; nothing was sent then.
 fn start(args: &ConnectArgs) -> Result<Exit> {
     let plan = Plan::new(args)?;
+    if args.insecure {
+        eprintln!(
+            "nuncio: --insecure: whoever stands in between can read and change everything, the token too"
+        );
+    }
     let mut steps = plan::steps(args, plan.dialect)?;
     if args.binary {
         let stdin = Input::Binary(input::Source::Stdin);

@@ -255,7 +255,10 @@ impl Course {
     /// The conversation has ended by itself. What that means depends on what was still to come.
     pub(super) fn handle_end(&self, ending: &Ending) -> (Exit, Option<String>) {
         match (&self.state, ending) {
-            (State::ExpectingClose { code: None, .. }, Ending::ByServer { .. }) => {
+            (
+                State::ExpectingClose { code: None, .. },
+                Ending::ByServer { .. } | Ending::PutOut,
+            ) => {
                 return self.after_close();
             }
             (
@@ -272,7 +275,10 @@ impl Course {
                     Some(format!("close code {wanted} was expected")),
                 );
             }
-            (State::Expecting { pattern, .. }, Ending::ByUs | Ending::ByServer { .. }) => {
+            (
+                State::Expecting { pattern, .. },
+                Ending::ByUs | Ending::ByServer { .. } | Ending::PutOut,
+            ) => {
                 let unmet = format!("{pattern} did not come before the end");
                 return (Exit::Unmet, Some(unmet));
             }

@@ -17,7 +17,7 @@ pub(super) enum Exit {
     Refused,
     /// What was expected did not come in time, or not before the end.
     Unmet,
-    /// The server closed with a code that is no clean end.
+    /// The server closed with a code that is no clean end, or made a Socket.IO client leave.
     ClosedBadly,
     /// A signal ended it.
     Signal(u8),
@@ -47,7 +47,7 @@ impl Exit {
             } => Self::Done,
             Ending::ByServer { code: 1006 } | Ending::Lost => Self::Lost,
             Ending::ByServer { code: 1008 | 4003 } | Ending::Refused => Self::Refused,
-            Ending::ByServer { .. } => Self::ClosedBadly,
+            Ending::ByServer { .. } | Ending::PutOut => Self::ClosedBadly,
         }
     }
 }

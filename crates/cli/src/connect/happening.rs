@@ -108,7 +108,9 @@ pub(super) enum Ending {
         /// Its code.
         code: u16,
     },
-    /// The server does not let us in, or put us out.
+    /// Socket.IO's server made us leave.
+    PutOut,
+    /// The server does not let us in.
     Refused,
     /// It cannot be reached, or the connection broke.
     Lost,

@@ -1,6 +1,9 @@
 //! One conversation with a server, in one of the dialects.
 
+mod native;
+mod pings;
 mod raw;
+mod socketio;
 
 use anyhow::Result;
 
@@ -8,11 +11,15 @@ use super::args::ConnectArgs;
 use super::happening::{Ending, Happening};
 use super::input::{Dialect, Input};
 use super::plan::Plan;
+use native::Native;
 use raw::Raw;
+use socketio::SocketIo;
 
 /// A conversation.
 pub(super) enum Talk {
     Raw(Box<Raw>),
+    Native(Box<Native>),
+    SocketIo(Box<SocketIo>),
 }
 
 /// What a conversation tells.
@@ -31,9 +38,9 @@ impl Talk {
     /// What cannot work with this URL or these flags.
     pub(super) fn start(args: &ConnectArgs, plan: &Plan) -> Result<Self> {
         Ok(match plan.dialect {
-            Dialect::Raw | Dialect::Native | Dialect::SocketIo => {
-                Self::Raw(Box::new(Raw::start(args, plan)))
-            }
+            Dialect::Raw => Self::Raw(Box::new(Raw::start(args, plan))),
+            Dialect::Native => Self::Native(Box::new(Native::start(args, plan))),
+            Dialect::SocketIo => Self::SocketIo(Box::new(SocketIo::start(args, plan)?)),
         })
     }
 
@@ -41,6 +48,8 @@ impl Talk {
     pub(super) fn takes(&self) -> bool {
         match self {
             Self::Raw(raw) => raw.takes(),
+            Self::Native(native) => native.takes(),
+            Self::SocketIo(socketio) => socketio.takes(),
         }
     }
 
@@ -48,6 +57,8 @@ impl Talk {
     pub(super) fn unanswered(&self) -> usize {
         match self {
             Self::Raw(raw) => raw.unanswered(),
+            Self::Native(native) => native.unanswered(),
+            Self::SocketIo(socketio) => socketio.unanswered(),
         }
     }
 
@@ -58,6 +69,8 @@ impl Talk {
     pub(super) fn perform(&mut self, input: Input) -> Result<(), String> {
         match self {
             Self::Raw(raw) => raw.perform(input),
+            Self::Native(native) => native.perform(input),
+            Self::SocketIo(socketio) => socketio.perform(input),
         }
     }
 
@@ -65,6 +78,8 @@ impl Talk {
     pub(super) fn close(&mut self, code: u16, reason: &str) {
         match self {
             Self::Raw(raw) => raw.close(code, reason),
+            Self::Native(native) => native.close(code, reason),
+            Self::SocketIo(socketio) => socketio.close(),
         }
     }
 
@@ -72,6 +87,8 @@ impl Talk {
     pub(super) async fn next(&mut self) -> Told {
         match self {
             Self::Raw(raw) => raw.next().await,
+            Self::Native(native) => native.next().await,
+            Self::SocketIo(socketio) => socketio.next().await,
         }
     }
 }

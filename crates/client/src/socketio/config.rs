@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use nuncio_engineio::Transport;
 use nuncio_socketio::{Limits, Parser};
+use nuncio_websocket::handshake::DeflateConfig;
 use serde_json::Value;
 
 use crate::dial::Proxy;
@@ -27,6 +28,8 @@ pub struct Config {
     pub tls: Option<Arc<rustls::ClientConfig>>,
     /// The proxy. Default [`Proxy::Environment`].
     pub proxy: Proxy,
+    /// The compression to offer on WebSockets (RFC 7692). Default none. Answers to polls are not compressed.
+    pub deflate: Option<DeflateConfig>,
     /// The conversation: transports, timeouts, reconnection, bounds.
     pub conversation: ConversationConfig,
     /// Bytes of one message, and of one answer to a poll, at most; more ends the connection. Default 16 MiB.
@@ -104,6 +107,7 @@ impl Config {
             headers: Vec::new(),
             tls: None,
             proxy: Proxy::Environment,
+            deflate: None,
             conversation: ConversationConfig::default(),
             message_bytes_max: 16 * 1024 * 1024,
             events_max: 1024,

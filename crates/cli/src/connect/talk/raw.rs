@@ -15,6 +15,7 @@ use super::super::args::ConnectArgs;
 use super::super::happening::{Content, Ending, Happening};
 use super::super::input::{Input, Source};
 use super::super::plan::Plan;
+use super::pings::Pings;
 use super::{Told, without_secrets};
 
 /// A conversation over any WebSocket.
@@ -26,8 +27,7 @@ pub(in crate::connect) struct Raw {
     told: VecDeque<Told>,
     outgoing: VecDeque<Outgoing>,
     sending: Option<Sending>,
-    /// Pings that were typed and not answered yet.
-    pings: VecDeque<(Bytes, Instant)>,
+    pings: Pings,
     /// What the end of the last connection means.
     ending: Option<Ending>,
     is_closing: bool,
@@ -57,7 +57,7 @@ impl Raw {
             told: VecDeque::new(),
             outgoing: VecDeque::new(),
             sending: None,
-            pings: VecDeque::new(),
+            pings: Pings::default(),
             ending: None,
             is_closing: false,
         }
@@ -84,7 +84,7 @@ impl Raw {
             }
             Input::Binary(source) => Outgoing::Stream(source),
             Input::Ping(payload) => {
-                self.pings.push_back((payload.clone(), Instant::now()));
+                self.pings.push(payload.clone(), Instant::now());
                 Outgoing::Ping(payload)
             }
             Input::Close { code, reason } => {
@@ -165,20 +165,13 @@ impl Raw {
             }
             Event::Piece(piece) => self.tell(Happening::Message(Content::Binary(piece.bytes))),
             Event::Ping(payload) => self.tell(Happening::Ping(payload)),
-            Event::Pong(payload) => self.handle_pong(payload),
+            Event::Pong(payload) => {
+                let took = self.pings.answered(&payload, Instant::now());
+                self.tell(Happening::Pong { payload, took });
+            }
             Event::Error(error) => self.handle_error(&error),
             Event::Close { code, reason, .. } => self.handle_close(code.0, reason),
         }
-    }
-
-    /// A pong answers the newest ping with its bytes, and with it those before (RFC 6455 §5.5.3).
-    fn handle_pong(&mut self, payload: Bytes) {
-        let place = self.pings.iter().rposition(|(sent, _)| *sent == payload);
-        let took = place.and_then(|place| {
-            let (_, sent) = self.pings.drain(..=place).next_back()?;
-            Some(sent.elapsed())
-        });
-        self.tell(Happening::Pong { payload, took });
     }
 
     fn handle_error(&mut self, error: &Error) {

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use nuncio_websocket::handshake::DeflateConfig;
+
 use crate::dial::{Proxy, Security, Url, UrlError};
 use crate::socketio::Config;
 use crate::websocket::ClientConfig;
@@ -14,6 +16,7 @@ pub(super) struct Endpoint {
     pub(super) headers: Vec<(String, String)>,
     pub(super) tls: Option<Arc<rustls::ClientConfig>>,
     pub(super) proxy: Proxy,
+    deflate: Option<DeflateConfig>,
     pub(super) body_bytes_max: usize,
     /// The path of the server with a question mark, and the query of the application.
     base: String,
@@ -76,6 +79,7 @@ impl Endpoint {
             headers: config.headers.clone(),
             tls: config.tls.clone(),
             proxy: config.proxy.clone(),
+            deflate: config.deflate,
             body_bytes_max: usize::try_from(config.message_bytes_max).unwrap_or(usize::MAX),
             base,
         })
@@ -101,6 +105,7 @@ impl Endpoint {
             .headers
             .extend(cookie.map(|cookie| ("cookie".to_owned(), cookie)));
         config.tls = self.tls.clone();
+        config.deflate = self.deflate;
         config.message_bytes_max = self.body_bytes_max as u64;
         // Engine.IO has its own, which ends the attempt.
         config.open_timeout = std::time::Duration::from_secs(60);
