@@ -54,8 +54,8 @@ async fn rooms_are_joined_talked_in_and_read() {
             .any(|object| object["json"]["type"] == "auth_ok")
     );
     assert!(
-        run.text().contains(r#""content":{"b": 1,  "a": 2}"#)
-            || run.text().contains(r#""content":{"b":1,"a":2}"#)
+        run.text().contains(r#""content":{"b":1,"a":2}"#),
+        "in the order in which it was written"
     );
 }
 
@@ -146,6 +146,9 @@ async fn a_restart_of_the_server_is_survived_and_nothing_is_missed() {
     let setting = format!("server.listen={listen}");
     let server = TestServer::set_in(folder.path(), &[&setting]).await;
     let (address, token) = (listen.to_string(), server.token("ann"));
+    let mut bob = nuncio_e2e::Client::connect(&server.url("bob")).await;
+    bob.expect("auth_ok").await;
+    bob.join("lobby").await;
     let child = spawn(&[
         "--native",
         &address,
@@ -160,9 +163,6 @@ async fn a_restart_of_the_server_is_survived_and_nothing_is_missed() {
         "-x",
         r#"/expect {"content": "after"}"#,
     ]);
-    let mut bob = nuncio_e2e::Client::connect(&server.url("bob")).await;
-    bob.expect("auth_ok").await;
-    bob.join("lobby").await;
     bob.expect("user:joined").await;
     bob.publish("lobby", "before").await;
     bob.expect("chat:message").await;
@@ -187,4 +187,27 @@ async fn a_restart_of_the_server_is_survived_and_nothing_is_missed() {
         .filter(|content| content.is_string())
         .collect();
     assert_eq!(contents, ["before", "between", "after"]);
+}
+
+#[tokio::test]
+async fn a_call_that_is_refused_fails_the_script() {
+    let server = TestServer::start("").await;
+    let (address, token) = (server.address.to_string(), server.token("ann"));
+
+    let args = ["--native", &address, "--token", &token];
+    let run = connect(
+        &[
+            &args[..],
+            &["-x", "/private nobody hi", "-x", "/join lobby"],
+        ]
+        .concat(),
+    )
+    .await;
+
+    assert_eq!(run.code, 4, "{}", run.err);
+    assert!(
+        run.err.contains("/private: ") && run.err.contains("(NOT_FOUND)"),
+        "{}",
+        run.err
+    );
 }

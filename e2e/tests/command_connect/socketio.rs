@@ -21,9 +21,9 @@ async fn events_go_out_come_in_and_are_acknowledged() {
             "-x",
             r#"/expect [{"roomId": "lobby"}]"#,
             "-x",
-            r#"["chat:message", {"roomId": "lobby", "content": "hello"}]"#,
+            r#"["message:send", {"roomId": "lobby", "content": "hello"}]"#,
             "-x",
-            r#"/expect ["chat:message", {"content": "hello"}]"#,
+            r#"/expect ["message:new", {"content": "hello"}]"#,
         ])
         .await;
 

@@ -253,7 +253,8 @@ impl Course {
     }
 
     /// The conversation has ended by itself. What that means depends on what was still to come.
-    pub(super) fn handle_end(&self, ending: &Ending) -> (Exit, Option<String>) {
+    pub(super) fn handle_end(&mut self, ending: &Ending, now: Instant) -> (Exit, Option<String>) {
+        self.settle(now);
         match (&self.state, ending) {
             (
                 State::ExpectingClose { code: None, .. },
@@ -290,6 +291,31 @@ impl Course {
             Verdict::Unmet(why) if exit == Exit::Done => (Exit::Unmet, Some(why)),
             _ if exit == Exit::Done && is_early => self.after_close(),
             Verdict::Done | Verdict::Unmet(_) => (exit, None),
+        }
+    }
+
+    /// Takes the steps that need no connection, up to the first that is not met: the end may come before their turn.
+    fn settle(&mut self, now: Instant) {
+        while let State::Free | State::Pausing { .. } = self.state {
+            match self.steps.front() {
+                Some(Step::Expect(pattern)) => {
+                    let Some(place) = self.seen.iter().position(|text| pattern.matches(text))
+                    else {
+                        return;
+                    };
+                    self.seen.drain(..=place);
+                }
+                Some(Step::ExpectClose(code)) => {
+                    let code = *code;
+                    self.state = State::ExpectingClose {
+                        code,
+                        deadline: now,
+                    };
+                }
+                Some(Step::Wait(_) | Step::Timeout(_)) => {}
+                Some(Step::Do(_)) | None => return,
+            }
+            self.steps.pop_front();
         }
     }
 

@@ -80,6 +80,7 @@ impl Driver {
         };
         match self.wait(deadline).await {
             Came::Told(Told::Happening(happening)) => self.handle_happening(&happening),
+            Came::Told(Told::Failed(problem)) => self.fail(problem),
             Came::Told(Told::End(ending)) => Some(self.handle_end(&ending)),
             Came::Line(line) => self.handle_line(line),
             Came::Signal(number) => self.leave(Exit::Signal(number)),
@@ -118,7 +119,7 @@ impl Driver {
         if let Some((exit, _)) = self.farewell {
             return exit;
         }
-        let (exit, why) = self.course.handle_end(ending);
+        let (exit, why) = self.course.handle_end(ending, Instant::now());
         if let Some(why) = why {
             let _ = self.show(&Happening::Problem(why));
         }
@@ -170,9 +171,18 @@ impl Driver {
             Input::Help => self.show(&Happening::Notice(input::help(self.dialect))),
             input => match self.talk.perform(input) {
                 Ok(()) => None,
-                Err(problem) => self.show(&Happening::Problem(problem)),
+                Err(problem) => self.fail(problem),
             },
         }
+    }
+
+    /// A line could not be done. A person sees it and goes on, a script ends.
+    fn fail(&mut self, problem: String) -> Option<Exit> {
+        let shown = self.show(&Happening::Problem(problem));
+        if self.source.is_typed() {
+            return shown;
+        }
+        shown.or_else(|| self.leave(Exit::Unmet))
     }
 
     fn end(&mut self, verdict: Verdict) -> Option<Exit> {
@@ -199,7 +209,10 @@ impl Driver {
     fn show(&mut self, happening: &Happening) -> Option<Exit> {
         match self.screen.show(happening) {
             Ok(()) => None,
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Some(Exit::Done),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => match self.farewell {
+                Some(_) => None,
+                None => self.leave(Exit::Done),
+            },
             Err(error) => {
                 eprintln!("nuncio: what came cannot be written: {error}");
                 Some(Exit::Lost)

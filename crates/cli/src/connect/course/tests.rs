@@ -96,7 +96,9 @@ fn a_run_that_counts_ends_with_the_last_message_and_is_unmet_without_it() {
         Next::End(Verdict::Unmet("1 messages came, not 2".into()))
     );
     assert_eq!(
-        too_few.handle_end(&Ending::ByServer { code: 1000 }).0,
+        too_few
+            .handle_end(&Ending::ByServer { code: 1000 }, Instant::now())
+            .0,
         Exit::Unmet
     );
 }
@@ -123,7 +125,7 @@ fn an_expected_close_is_a_good_end_and_another_code_is_not() {
     let ended = |script: &str, ending| {
         let mut course = course(script, rules());
         course.poll(Instant::now(), READY);
-        course.handle_end(&ending).0
+        course.handle_end(&ending, Instant::now()).0
     };
 
     assert_eq!(
@@ -150,21 +152,46 @@ fn an_end_before_the_script_s_is_told() {
     let mut course = course("/expect x", rules());
     course.poll(Instant::now(), READY);
 
-    let (exit, why) = course.handle_end(&Ending::ByServer { code: 1000 });
+    let (exit, why) = course.handle_end(&Ending::ByServer { code: 1000 }, Instant::now());
     assert_eq!(
         (exit, why.as_deref()),
         (Exit::Unmet, Some("\"x\" did not come before the end"))
     );
     assert_eq!(
-        course.handle_end(&Ending::ByServer { code: 1011 }).0,
+        course
+            .handle_end(&Ending::ByServer { code: 1011 }, Instant::now())
+            .0,
         Exit::Unmet
     );
-    assert_eq!(course.handle_end(&Ending::Refused).0, Exit::Refused);
+    assert_eq!(
+        course.handle_end(&Ending::Refused, Instant::now()).0,
+        Exit::Refused
+    );
+}
+
+#[test]
+fn what_came_in_time_counts_though_the_end_came_before_its_turn() {
+    let busy = Readiness {
+        takes: false,
+        ..READY
+    };
+    let ended = |script: &str, code| {
+        let (now, mut course) = (Instant::now(), course(script, rules()));
+        assert_eq!(course.poll(now, READY), text("a"));
+        course.handle_message("x");
+        assert_eq!(course.poll(now, busy), Next::Wait(None));
+        course.handle_end(&Ending::ByServer { code }, now).0
+    };
+
+    assert_eq!(ended("a\n/expect x\n/expect-close 4000", 4000), Exit::Done);
+    assert_eq!(ended("a\n/expect x", 1000), Exit::Done);
+    assert_eq!(ended("a\n/expect y", 1000), Exit::Unmet);
+    assert_eq!(ended("a\n/expect x\nb", 1000), Exit::Unmet);
 }
 
 #[test]
 fn whoever_types_ends_as_the_connection_does() {
-    let course = Course::new(rules(), Vec::new(), Lines::Open);
+    let mut course = Course::new(rules(), Vec::new(), Lines::Open);
 
     for (ending, exit) in [
         (Ending::ByUs, Exit::Done),
@@ -174,7 +201,7 @@ fn whoever_types_ends_as_the_connection_does() {
         (Ending::ByServer { code: 1006 }, Exit::Lost),
         (Ending::Lost, Exit::Lost),
     ] {
-        assert_eq!(course.handle_end(&ending), (exit, None));
+        assert_eq!(course.handle_end(&ending, Instant::now()), (exit, None));
     }
 }
 

@@ -31,6 +31,8 @@ pub(in crate::connect) struct Native {
     config: ClientConfig,
     url: String,
     token: Option<Secret>,
+    /// Whether the server will let us in without a line of ours: with a token. Else the first line may be what says who we are.
+    says_who: bool,
     line: Option<Line>,
     told: VecDeque<Told>,
     /// Calls without an answer yet, and what was asked.
@@ -63,6 +65,7 @@ impl Native {
             session,
             config: plan.websocket(args).subprotocol("nuncio.v1"),
             url: without_secrets(&plan.url),
+            says_who: token.is_some() || asks_with_token(plan),
             token,
             line: None,
             told: VecDeque::new(),
@@ -76,7 +79,8 @@ impl Native {
     }
 
     pub(super) fn takes(&self) -> bool {
-        !self.is_closing && self.line.as_ref().is_some_and(Line::takes)
+        let is_in = self.session.is_online() || !self.says_who;
+        is_in && !self.is_closing && self.line.as_ref().is_some_and(Line::takes)
     }
 
     pub(super) fn unanswered(&self) -> usize {
@@ -180,6 +184,9 @@ impl Native {
                 } else {
                     Typing::Started
                 };
+                if !self.session.is_online() {
+                    return Err("not in yet: typing would be told to nobody".to_owned());
+                }
                 self.session.send_now(Command::Typing { room, typing });
             }
             NativeOrder::History { room, limit } => {
@@ -238,11 +245,11 @@ impl Native {
                 Action::Tell(event) => self.handle_session_event(event),
                 Action::Settle(ticket, outcome) => {
                     let what = self.asked.remove(&ticket).unwrap_or("a call");
-                    // What was answered has been shown.
                     if let Err(error) = outcome
-                        && !matches!(error, CallError::Refused(_) | CallError::Ended)
+                        && error != CallError::Ended
                     {
-                        self.tell(Happening::Problem(format!("{what}: {error}")));
+                        let problem = format!("{what}: {}", in_words(&error));
+                        self.told.push_back(Told::Failed(problem));
                     }
                 }
             }
@@ -295,7 +302,7 @@ impl Native {
         let now = Instant::now();
         match came {
             Came::Sent(Ok(())) => {}
-            Came::Sent(Err(problem)) => self.tell(Happening::Problem(problem)),
+            Came::Sent(Err(problem)) => self.told.push_back(Told::Failed(problem)),
             Came::Event(Some(Event::Open { subprotocol })) => {
                 let url = self.url.clone();
                 self.tell(Happening::Open {
@@ -382,6 +389,25 @@ impl Native {
 
     fn tell(&mut self, happening: Happening) {
         self.told.push_back(Told::Happening(happening));
+    }
+}
+
+/// Whether the request itself has a token.
+fn asks_with_token(plan: &Plan) -> bool {
+    let in_url = plan.url.contains("?token=") || plan.url.contains("&token=");
+    let mut headers = plan.headers.iter();
+    in_url || headers.any(|(name, _)| name.eq_ignore_ascii_case("authorization"))
+}
+
+/// A refusal with its code and its sentence.
+fn in_words(error: &CallError) -> String {
+    match error {
+        CallError::Refused(failure) => format!("{} ({})", failure.message, failure.code),
+        CallError::Timeout { .. }
+        | CallError::Lost
+        | CallError::QueueFull { .. }
+        | CallError::Ended
+        | CallError::Unreadable(_) => error.to_string(),
     }
 }
 

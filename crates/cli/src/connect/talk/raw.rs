@@ -124,7 +124,7 @@ impl Raw {
                 sent = finished(&mut self.sending) => {
                     self.sending = None;
                     if let Err(problem) = sent {
-                        self.tell(Happening::Problem(problem));
+                        self.told.push_back(Told::Failed(problem));
                     }
                 }
                 event = self.events.next() => self.handle_event(event),

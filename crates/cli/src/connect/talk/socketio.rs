@@ -157,7 +157,7 @@ impl SocketIo {
             Done::Sent(outcome) => {
                 self.sending -= 1;
                 if let Err(problem) = outcome {
-                    self.tell(Happening::Problem(problem));
+                    self.told.push_back(Told::Failed(problem));
                 }
             }
             Done::Answered(to, outcome) => {
@@ -169,19 +169,20 @@ impl SocketIo {
                         attachments: args.payload().attachments().to_vec(),
                     }),
                     Err(_) if self.closing.is_some() => {}
-                    Err(problem) => self.tell(Happening::Problem(format!("{to}: {problem}"))),
+                    Err(problem) => self
+                        .told
+                        .push_back(Told::Failed(format!("{to}: {problem}"))),
                 }
             }
-            Done::Failed(problem) => self.tell(Happening::Problem(problem)),
+            Done::Failed(problem) => self.told.push_back(Told::Failed(problem)),
         }
     }
 
     fn go(&mut self, kind: Kind, args: Args) {
         let Some(socket) = self.namespaces.socket(&kind) else {
             self.sending -= 1;
-            return self.tell(Happening::Problem(
-                "not sent: there is no connection".to_owned(),
-            ));
+            let problem = "not sent: there is no connection".to_owned();
+            return self.told.push_back(Told::Failed(problem));
         };
         if let Kind::Emit(name) | Kind::Ask(name) = &kind {
             let sent = Content::Text(event_json(name, &args));
@@ -341,7 +342,8 @@ fn normal(namespace: &str) -> String {
 /// `["name", arguments…]`.
 fn event_json(name: &str, args: &Args) -> String {
     let list = String::from_utf8_lossy(args.payload().json()).into_owned();
-    let inner = list.trim().trim_start_matches('[');
+    let inner = list.trim();
+    let inner = inner.strip_prefix('[').unwrap_or(inner);
     let inner = inner.strip_suffix(']').unwrap_or(inner);
     let comma = if inner.trim().is_empty() { "" } else { "," };
     format!("[{}{comma}{inner}]", Value::from(name))
