@@ -140,7 +140,10 @@ impl Driver {
                     Err(error) => self.show(&Happening::Problem(error.to_string())),
                 }
             }
-            Line::End if self.source.is_typed() => self.leave(Exit::Done),
+            Line::End if self.source.is_typed() => {
+                self.source = Source::None;
+                self.leave(Exit::Done)
+            }
             Line::End => {
                 self.source = Source::None;
                 self.course.handle_end_of_lines();
