@@ -146,8 +146,7 @@ async fn a_restart_of_the_server_is_survived_and_nothing_is_missed() {
     let setting = format!("server.listen={listen}");
     let server = TestServer::set_in(folder.path(), &[&setting]).await;
     let (address, token) = (listen.to_string(), server.token("ann"));
-    let mut bob = nuncio_e2e::Client::connect(&server.url("bob")).await;
-    bob.expect("auth_ok").await;
+    let (mut bob, _) = nuncio_e2e::Client::enter(&server.url("bob")).await;
     bob.join("lobby").await;
     let child = spawn(&[
         "--native",
@@ -170,8 +169,7 @@ async fn a_restart_of_the_server_is_survived_and_nothing_is_missed() {
     server.stop().await;
 
     let server = TestServer::set_in(folder.path(), &[&setting]).await;
-    let mut bob = nuncio_e2e::Client::connect(&server.url("bob")).await;
-    bob.expect("auth_ok").await;
+    let (mut bob, _) = nuncio_e2e::Client::enter(&server.url("bob")).await;
     bob.join("lobby").await;
     bob.publish("lobby", "between").await;
     bob.publish("lobby", "after").await;

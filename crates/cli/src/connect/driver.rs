@@ -80,6 +80,7 @@ impl Driver {
         };
         match self.wait(deadline).await {
             Came::Told(Told::Happening(happening)) => self.handle_happening(&happening),
+            Came::Told(Told::Progress) => None,
             Came::Told(Told::Failed(problem)) => self.fail(problem),
             Came::Told(Told::End(ending)) => Some(self.handle_end(&ending)),
             Came::Line(line) => self.handle_line(line),

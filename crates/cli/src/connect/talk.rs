@@ -27,6 +27,8 @@ pub(super) enum Talk {
 pub(super) enum Told {
     /// Something happened.
     Happening(Happening),
+    /// Nothing to show, but something may be possible that was not before.
+    Progress,
     /// A line could not be done, for this reason.
     Failed(String),
     /// It is over.

@@ -118,17 +118,16 @@ impl Native {
     }
 
     pub(super) async fn next(&mut self) -> Told {
-        loop {
-            self.act();
-            if let Some(told) = self.told.pop_front() {
-                return told;
-            }
-            let due = self.session.poll_timeout();
-            tokio::select! {
-                came = next_of(&mut self.line) => self.handle_came(came),
-                () = until(due) => self.session.handle_timeout(Instant::now(), random()),
-            }
+        self.act();
+        if let Some(told) = self.told.pop_front() {
+            return told;
         }
+        let due = self.session.poll_timeout();
+        tokio::select! {
+            came = next_of(&mut self.line) => self.handle_came(came),
+            () = until(due) => self.session.handle_timeout(Instant::now(), random()),
+        }
+        self.told.pop_front().unwrap_or(Told::Progress)
     }
 
     fn order(&mut self, order: NativeOrder) -> Result<(), String> {

@@ -111,25 +111,24 @@ impl Raw {
     }
 
     pub(super) async fn next(&mut self) -> Told {
-        loop {
-            if let Some(told) = self.told.pop_front() {
-                return told;
-            }
-            if self.sending.is_none()
-                && let Some(outgoing) = self.outgoing.pop_front()
-            {
-                self.sending = Some(send(self.socket.clone(), outgoing));
-            }
-            tokio::select! {
-                sent = finished(&mut self.sending) => {
-                    self.sending = None;
-                    if let Err(problem) = sent {
-                        self.told.push_back(Told::Failed(problem));
-                    }
-                }
-                event = self.events.next() => self.handle_event(event),
-            }
+        if let Some(told) = self.told.pop_front() {
+            return told;
         }
+        if self.sending.is_none()
+            && let Some(outgoing) = self.outgoing.pop_front()
+        {
+            self.sending = Some(send(self.socket.clone(), outgoing));
+        }
+        tokio::select! {
+            sent = finished(&mut self.sending) => {
+                self.sending = None;
+                if let Err(problem) = sent {
+                    self.told.push_back(Told::Failed(problem));
+                }
+            }
+            event = self.events.next() => self.handle_event(event),
+        }
+        self.told.pop_front().unwrap_or(Told::Progress)
     }
 
     fn handle_event(&mut self, event: Option<ReconnectEvent>) {

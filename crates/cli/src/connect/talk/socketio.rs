@@ -108,18 +108,17 @@ impl SocketIo {
     }
 
     pub(super) async fn next(&mut self) -> Told {
-        loop {
-            if let Some(told) = self.told.pop_front() {
-                return told;
-            }
-            tokio::select! {
-                Some(done) = self.work.next() => self.handle_done(done),
-                Some((namespace, event)) = self.events.recv() => self.handle_event(namespace, event),
-                () = finished(&mut self.closing) => {
-                    self.told.push_back(Told::End(Ending::ByUs));
-                }
+        if let Some(told) = self.told.pop_front() {
+            return told;
+        }
+        tokio::select! {
+            Some(done) = self.work.next() => self.handle_done(done),
+            Some((namespace, event)) = self.events.recv() => self.handle_event(namespace, event),
+            () = finished(&mut self.closing) => {
+                self.told.push_back(Told::End(Ending::ByUs));
             }
         }
+        self.told.pop_front().unwrap_or(Told::Progress)
     }
 
     fn order(&mut self, order: SocketIoOrder) -> Result<(), String> {
