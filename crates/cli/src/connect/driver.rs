@@ -129,8 +129,8 @@ impl Driver {
 
     fn handle_line(&mut self, line: Line) -> Option<Exit> {
         match line {
-            Line::Line(text, _) if text.is_empty() && self.source.is_typed() => None,
-            Line::Line(text, reading) => {
+            Line::Text(text, _) if text.is_empty() && self.source.is_typed() => None,
+            Line::Text(text, reading) => {
                 let input = match reading {
                     Reading::Command => input::parse(self.dialect, &text),
                     Reading::Message => input::message(self.dialect, &text),

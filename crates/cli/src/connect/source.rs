@@ -36,7 +36,7 @@ pub(super) enum Reading {
 /// One line, or the end of them.
 #[derive(Debug)]
 pub(super) enum Line {
-    Line(String, Reading),
+    Text(String, Reading),
     Interrupted,
     End,
     Failed(String),
@@ -66,7 +66,7 @@ impl Source {
         match self {
             Self::None => pending().await,
             Self::Pipe { lines, reading } => match lines.next_line().await {
-                Ok(Some(line)) => Line::Line(line, *reading),
+                Ok(Some(line)) => Line::Text(line, *reading),
                 Ok(None) => Line::End,
                 Err(error) if error.kind() == io::ErrorKind::InvalidData => Line::Failed(
                     "a line of standard input is not UTF-8: --binary sends bytes".to_owned(),
@@ -74,7 +74,7 @@ impl Source {
                 Err(error) => Line::Failed(format!("standard input cannot be read: {error}")),
             },
             Self::Editor(typed) => match typed.recv().await {
-                Some(Typed::Line(line)) => Line::Line(line, Reading::Command),
+                Some(Typed::Line(line)) => Line::Text(line, Reading::Command),
                 Some(Typed::Interrupted) => Line::Interrupted,
                 Some(Typed::Failed(why)) => Line::Failed(why),
                 None => Line::End,

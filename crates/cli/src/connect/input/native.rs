@@ -155,7 +155,7 @@ impl<'a> Words<'a> {
         EventName::parse(word).map_err(|error| unusable(word, &error))
     }
 
-    fn number(&mut self) -> Result<Option<u32>, InputError> {
+    fn number(&self) -> Result<Option<u32>, InputError> {
         match self.rest {
             "" => Ok(None),
             word => match word.parse() {
