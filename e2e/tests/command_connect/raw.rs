@@ -5,7 +5,7 @@ use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::peer::Peer;
-use crate::run::{connect, connect_with, finish, folder, spawn};
+use crate::run::{connect, connect_with, finish, spawn};
 
 #[tokio::test]
 async fn each_line_of_a_pipe_is_a_message_and_each_answer_a_line() {
@@ -71,7 +71,7 @@ async fn what_the_request_carries_is_what_the_flags_say() {
 
 #[tokio::test]
 async fn a_token_may_come_from_a_file_or_a_variable() {
-    let folder = folder();
+    let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("token");
     std::fs::write(&path, "from-file\n").unwrap();
     let peer = Peer::listen().await;
@@ -101,7 +101,7 @@ async fn a_token_may_come_from_a_file_or_a_variable() {
 async fn a_script_sends_expects_pings_and_closes_with_its_code() {
     let peer = Peer::listen().await;
     let url = peer.url();
-    let folder = folder();
+    let folder = tempfile::tempdir().unwrap();
     let script = folder.path().join("chat.txt");
     let lines = "# greets\nhello\n/expect hello\n{\"a\": 1, \"b\": [2]}\n/expect {\"b\": [2]}\n/binary 00ff\n/expect /^00ff$/\n/ping x\n/close 4000 bye\n";
     std::fs::write(&script, lines).unwrap();
@@ -158,7 +158,7 @@ async fn bytes_go_in_and_out_as_they_are_however_many() {
 async fn binary_messages_are_kept_in_files() {
     let peer = Peer::listen().await;
     let url = peer.url();
-    let folder = folder();
+    let folder = tempfile::tempdir().unwrap();
     let source = folder.path().join("in");
     std::fs::write(&source, b"\x00from a file").unwrap();
     let out = folder.path().join("out/");

@@ -4,7 +4,6 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use nuncio_e2e::program::program;
-use tempfile::TempDir;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::{Child, Command};
 
@@ -74,11 +73,6 @@ pub(crate) async fn finish(child: Child) -> Run {
         err: String::from_utf8(output.stderr).unwrap(),
         code: output.status.code().unwrap(),
     }
-}
-
-/// A folder that is there as long as the test.
-pub(crate) fn folder() -> TempDir {
-    tempfile::tempdir().unwrap()
 }
 
 /// No run of a test takes longer, also on a machine with other things to do.

@@ -8,11 +8,11 @@ use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
 use crate::peer::{Peer, Visitor};
-use crate::run::{finish, folder, spawn};
+use crate::run::{finish, spawn};
 
 #[tokio::test]
 async fn a_server_is_believed_by_its_authority_or_not_at_all() {
-    let folder = folder();
+    let folder = tempfile::tempdir().unwrap();
     let ca = folder.path().join("ca.pem");
     let (acceptor, pem) = certificate();
     std::fs::write(&ca, pem).unwrap();

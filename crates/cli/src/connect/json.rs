@@ -106,6 +106,8 @@ pub(super) fn without_secrets(text: &str, fields: &[&str]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -128,5 +130,38 @@ mod tests {
         let chat = r#"{"type":"chat:message","content":{"token":"of love"}}"#;
         assert_eq!(without_secrets(chat, &["token"]), chat);
         assert_eq!(without_secrets("no JSON", &["token"]), "no JSON");
+    }
+
+    proptest! {
+        #[test]
+        fn the_tokens_are_the_text_but_for_white_space(value in any_json(3)) {
+            let text = serde_json::to_string_pretty(&value).unwrap();
+
+            let all: String = tokens(&text).unwrap().into_iter().map(Token::text).collect();
+
+            prop_assert_eq!(all, value.to_string());
+        }
+
+        #[test]
+        fn no_text_panics(text in "[\\[\\]{}:,\"\\\\a0 -]{0,20}") {
+            let _ = tokens(&text);
+            let _ = without_secrets(&text, &["a"]);
+        }
+    }
+
+    fn any_json(depth: u32) -> impl Strategy<Value = serde_json::Value> {
+        let leaf = prop_oneof![
+            Just(serde_json::Value::Null),
+            any::<bool>().prop_map(Into::into),
+            any::<i64>().prop_map(Into::into),
+            "\\PC{0,8}".prop_map(Into::into),
+        ];
+        leaf.prop_recursive(depth, 24, 4, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..4).prop_map(Into::into),
+                proptest::collection::btree_map("\\PC{0,4}", inner, 0..4)
+                    .prop_map(|map| serde_json::Value::Object(map.into_iter().collect())),
+            ]
+        })
     }
 }

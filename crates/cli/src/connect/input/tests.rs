@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 #[test]
@@ -193,4 +195,18 @@ fn emit(name: &str, args: &[&str]) -> Input {
         name: name.to_owned(),
         args: args.collect(),
     })
+}
+
+proptest! {
+    #[test]
+    fn no_line_panics(line in "(/[a-z]{0,9} ?)?\\PC{0,40}") {
+        for dialect in [Dialect::Raw, Dialect::Native, Dialect::SocketIo] {
+            let _ = parse(dialect, &line);
+        }
+    }
+
+    #[test]
+    fn without_a_slash_a_raw_line_is_sent_as_it_is(line in "([^/]\\PC{0,40})?") {
+        prop_assert_eq!(parse(Dialect::Raw, &line), Ok(Input::Text(line)));
+    }
 }
