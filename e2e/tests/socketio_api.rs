@@ -13,7 +13,7 @@ use nuncio::io::{
 use nuncio_client::socketio::{Args, Client, Config, Event, Events, Socket as Remote, Transport};
 use nuncio_e2e::polling::{Poller, Version};
 use nuncio_e2e::raw::{Frame, Raw, TEXT};
-use nuncio_e2e::{Embedded, PATIENCE};
+use nuncio_e2e::{Embedded, PATIENCE, http};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -398,6 +398,46 @@ async fn the_sockets_of_a_namespace_are_known_by_their_ids() {
     assert!(games.socket(&in_game[0].id()).is_some());
     assert_eq!(ask(&game, "leave all", ()).await, json!(0));
     client.close().await;
+}
+
+#[tokio::test]
+async fn a_request_that_becomes_no_connection_is_told_of() {
+    let heard = Heard::default();
+    let io = Io::new();
+    let noted = heard.clone();
+    io.on_connection_error(move |error| {
+        assert_eq!(error.address.to_string(), "127.0.0.1");
+        noted.note(format!("{} {}", error.code, error.message));
+        assert!(!format!("{error:?}").contains("nobody"), "no query");
+    });
+    io.on_connect(async || {});
+    let server = serve(&io).await;
+
+    let at = |query: &str| format!("/socket.io/?{query}");
+    for (query, body) in [
+        (
+            "EIO=4&transport=pigeon",
+            r#"{"code":0,"message":"Transport unknown"}"#,
+        ),
+        (
+            "EIO=4&transport=polling&sid=nobody",
+            r#"{"code":1,"message":"Session ID unknown"}"#,
+        ),
+        (
+            "EIO=4&transport=polling&j=0",
+            r#"{"code":3,"message":"Bad request"}"#,
+        ),
+    ] {
+        let answer = http::get(server.address, &at(query)).await;
+        assert_eq!((answer.status, answer.text().as_str()), (400, body));
+    }
+
+    let told = [
+        "0 Transport unknown",
+        "1 Session ID unknown",
+        "3 Bad request",
+    ];
+    assert_eq!(heard.take(), told);
 }
 
 /// What handlers noted, in order.

@@ -15,6 +15,8 @@ pub struct Query {
     pub protocol: Protocol,
     /// `b64`: any value asks for base64.
     pub binary: BinarySupport,
+    /// `j`: the answer is to be a script (JSONP).
+    pub is_jsonp: bool,
 }
 
 /// The method of a request, as far as the protocol cares.
@@ -70,6 +72,7 @@ impl Query {
             sid: None,
             protocol: Protocol::V3,
             binary: BinarySupport::Bytes,
+            is_jsonp: false,
         };
         for (key, value) in form_pairs(query) {
             parsed.take(&key, value);
@@ -94,6 +97,7 @@ impl Query {
             }
             "b64" if value.is_empty() => self.binary = BinarySupport::Bytes,
             "b64" => self.binary = BinarySupport::Base64,
+            "j" => self.is_jsonp = true,
             _ => {}
         }
     }
@@ -101,8 +105,9 @@ impl Query {
     /// Checks a request in the reference server's order. `session` is what the server knows under
     /// [`sid`](Self::sid), `None` without a sid or when it is unknown.
     ///
-    /// One answer differs: an upgrade with `transport=polling` is a bad request here, where the reference accepts
-    /// the WebSocket and closes it.
+    /// Two answers differ. An upgrade with `transport=polling` is a bad request here, where the reference accepts
+    /// the WebSocket and closes it. So is a poll for a script (`j`), which the reference serves: a page of any origin
+    /// could have it run, since the request does not say whose page it is.
     ///
     /// # Errors
     /// The [`RequestError`] to answer with: [`RequestError::response`] or, for an upgrade,
@@ -118,6 +123,9 @@ impl Query {
             .transport
             .filter(|&transport| config.transports.allows(transport))
             .ok_or(RequestError::UnknownTransport)?;
+        if self.is_jsonp && transport == Transport::Polling {
+            return Err(RequestError::BadRequest);
+        }
         if self.sid.is_some() {
             let session = session.ok_or(RequestError::UnknownSid)?;
             self.check_session(transport, kind, session)
@@ -275,6 +283,12 @@ mod tests {
                 "EIO=4&transport=polling",
                 Method::Get,
                 Upgrade,
+                Err(BadRequest),
+            ),
+            (
+                "EIO=4&transport=polling&j=0",
+                Method::Get,
+                Http,
                 Err(BadRequest),
             ),
             (

@@ -14,7 +14,7 @@ use nuncio_model::{
 };
 use nuncio_transport::{
     Admission, AllowedOrigin, App, Body, Client, Closed, ClosedBy, Credentials, FeedAdmission,
-    Form, Node, Outbox, POLLING, RequestBody, SSE, Shared, Visitor, raw, text,
+    Form, Node, Outbox, POLLING, RequestBody, RequestError, SSE, Shared, Visitor, raw, text,
 };
 use parking_lot::Mutex;
 
@@ -115,6 +115,12 @@ impl App for Nuncio {
             .and_then(|_| self.check_room())
             .map_err(|refused| Box::new(self.turn_away(refused, uri)))?;
         Ok(self.address_of(headers, peer))
+    }
+
+    fn request_refused(&self, error: RequestError, uri: &Uri, headers: &HeaderMap, peer: IpAddr) {
+        let address = self.address_of(headers, peer);
+        tracing::debug!(code = error.code(), %error, %address, "a request for Socket.IO was refused");
+        self.io.tell_connection_error(error, uri, address);
     }
 
     fn raw_opened(&self, client: &raw::Client) {

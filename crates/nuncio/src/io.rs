@@ -29,6 +29,7 @@ mod args;
 mod binary;
 mod broadcast;
 mod connect;
+mod connection_error;
 mod core;
 mod emitter;
 mod error;
@@ -58,6 +59,7 @@ use serde::de::DeserializeOwned;
 
 pub use binary::Binary;
 pub use broadcast::Broadcast;
+pub use connection_error::ConnectionError;
 pub use emitter::Emitter;
 pub use error::{AskError, AskManyError, EmitError, JoinError, Refused, Unanswered};
 pub use event::Event;

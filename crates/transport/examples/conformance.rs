@@ -23,8 +23,8 @@ use nuncio_model::{
 use nuncio_session::Settings;
 use nuncio_transport::{
     Admission, AllowedOrigin, App, Body, Client, Closed, Encoders, Endpoints, FeedAdmission, Front,
-    FrontLimits, Protocols, Purpose, RequestBody, Rooms, Shared, SocketIo, SocketIoOptions, Timers,
-    Visitor, flusher, raw, text,
+    FrontLimits, Protocols, Purpose, RequestBody, RequestError, Rooms, Shared, SocketIo,
+    SocketIoOptions, Timers, Visitor, flusher, raw, text,
 };
 use tokio::net::TcpListener;
 
@@ -193,6 +193,8 @@ impl App for Conformance {
     fn closed(self: &Arc<Self>, _: Client, _: &Closed, _: Now) {}
 
     fn moved(&self, _: &mut Client, _: EncoderId) {}
+
+    fn request_refused(&self, _: RequestError, _: &Uri, _: &HeaderMap, _: IpAddr) {}
 
     fn upgraded(&self, _: &Client) {}
 

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response, Uri};
 use http_body_util::combinators::UnsyncBoxBody;
-use nuncio_engineio::Transport;
+use nuncio_engineio::{RequestError, Transport};
 use nuncio_hub::EncoderId;
 use nuncio_model::{
     CloseCode, ErrorCode, Grants, Head, Identity, Namespace, Now, Opening, Outcome, Refusal,
@@ -73,6 +73,9 @@ pub trait App: Send + Sync + 'static {
         headers: &HeaderMap,
         peer: IpAddr,
     ) -> Result<IpAddr, Box<Response<Body>>>;
+
+    /// A request for Socket.IO is none of Engine.IO's, and is refused for that.
+    fn request_refused(&self, error: RequestError, uri: &Uri, headers: &HeaderMap, peer: IpAddr);
 
     /// A connection to an endpoint of the program was upgraded.
     fn raw_opened(&self, client: &raw::Client);

@@ -28,7 +28,9 @@ pub use app::{
 pub use driver::Shared;
 pub use encoders::{Encoders, NATIVE, POLLING, SSE};
 pub use listener::{Front, FrontLimits};
-pub use nuncio_engineio::{InvalidCookie, SameSite, SessionCookie, Transport, Transports};
+pub use nuncio_engineio::{
+    InvalidCookie, RequestError, SameSite, SessionCookie, Transport, Transports,
+};
 pub use nuncio_socketio::server::DisconnectReason;
 pub use nuncio_socketio::{Limits, Parser, ParserRule};
 pub use nuncio_websocket::handshake::DeflateConfig;

@@ -29,7 +29,7 @@ impl Connection {
 
     /// The head of a POST arrived. Ends the connection when another one is under way, or when a v4 client sends
     /// `application/octet-stream`. `true` when the body is wanted: read at most
-    /// [`Config::payload_bytes_max`] bytes of it, then call [`handle_post_body`](Self::handle_post_body) or
+    /// [`Config::payload_bytes_max`](crate::Config::payload_bytes_max) bytes of it, then call [`handle_post_body`](Self::handle_post_body) or
     /// [`handle_post_too_large`](Self::handle_post_too_large).
     #[must_use]
     pub fn handle_post(&mut self, now: Instant, request: RequestId, content: Content) -> bool {
@@ -74,7 +74,7 @@ impl Connection {
         polling.incoming = Some((Packets::new(protocol, content, body), now));
     }
 
-    /// The body of the announced POST is larger than [`Config::payload_bytes_max`]: 413, and the session goes on.
+    /// The body of the announced POST is larger than [`Config::payload_bytes_max`](crate::Config::payload_bytes_max): 413, and the session goes on.
     pub fn handle_post_too_large(&mut self, now: Instant, request: RequestId) {
         self.handle_timeout(now);
         if let Link::Polling(polling) = &mut self.link

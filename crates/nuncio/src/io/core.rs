@@ -30,6 +30,7 @@ pub(crate) struct Core {
     pub(super) heads: Mutex<HashMap<SocketId, Arc<Head>>>,
     pub(super) questions: OpenQuestions,
     pub(super) state: RwLock<Extensions>,
+    pub(super) connection_error: RwLock<Vec<super::connection_error::Listener>>,
     pub(super) server_side: RwLock<Vec<(Box<str>, super::server_side::Listener)>>,
 }
 
@@ -196,6 +197,7 @@ impl Core {
         *self.state.write() = Extensions::new();
         self.sockets.write().clear();
         self.server_side.write().clear();
+        self.connection_error.write().clear();
         self.is_used.store(false, Ordering::Relaxed);
     }
 }

@@ -64,10 +64,15 @@ impl<A: App> Service<A> {
         let session = found.as_ref().map(|(_, session)| *session);
         let route = query.check(&endpoint.engine, method_of(&request), kind, session);
         match (route, found) {
-            (Err(error), _) => Ok(match kind {
-                RequestKind::Http => response(error.response(), None),
-                RequestKind::Upgrade => closing(response(error.upgrade_response(), None)),
-            }),
+            (Err(error), _) => {
+                let (uri, headers) = (request.uri(), request.headers());
+                let app = &self.shared.app;
+                app.request_refused(error, uri, headers, self.peer);
+                Ok(match kind {
+                    RequestKind::Http => response(error.response(), None),
+                    RequestKind::Upgrade => closing(response(error.upgrade_response(), None)),
+                })
+            }
             (Ok(Route::Session), Some((mailbox, _))) => {
                 self.place.give_up();
                 poll(endpoint, mailbox, request).await
