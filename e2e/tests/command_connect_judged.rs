@@ -7,8 +7,9 @@ mod run;
 
 use nuncio_e2e::Reference;
 use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 
-use run::{Run, connect, connect_with};
+use run::{Run, connect, connect_with, finish, spawn};
 
 #[tokio::test]
 async fn ws_sees_the_request_and_agrees_to_compression() {
@@ -174,6 +175,36 @@ async fn who_is_thrown_out_ends_with_five_and_who_is_cut_off_with_one() {
         "{}",
         cut.err
     );
+}
+
+#[tokio::test]
+async fn lines_wait_while_the_server_is_away() {
+    let mut server = Reference::start(&json!({}));
+    let mut child = spawn(&[
+        &format!("http://{}", server.address),
+        "--reconnect",
+        "--count",
+        "2",
+    ]);
+    let mut stdin = child.stdin.take().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+
+    stdin.write_all(b"[\"say\", \"one\"]\n").await.unwrap();
+    assert_eq!(
+        lines.next_line().await.unwrap().as_deref(),
+        Some(r#"["said","one"]"#)
+    );
+    server.kill();
+    server.start_again();
+    stdin.write_all(b"[\"say\", \"two\"]\n").await.unwrap();
+    assert_eq!(
+        lines.next_line().await.unwrap().as_deref(),
+        Some(r#"["said","two"]"#)
+    );
+
+    let run = finish(child).await;
+    assert_eq!(run.code, 0, "{}", run.err);
+    assert!(run.err.contains("disconnect: transport "), "{}", run.err);
 }
 
 impl Run {

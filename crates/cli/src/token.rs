@@ -45,7 +45,7 @@ const EXAMPLES: &str = "\
 Examples:
   nuncio token --user ann
   nuncio token --user bot --room 'news:*' --allow publish --ttl 7d
-  websocat \"ws://127.0.0.1:8080/ws?token=$(nuncio token -u ann)\"";
+  NUNCIO_TOKEN=$(nuncio token -u ann) nuncio connect --native 127.0.0.1:8080";
 
 /// JSON of the command line.
 #[derive(Debug, Clone)]

@@ -161,10 +161,12 @@ impl Course {
             .iter()
             .any(|step| matches!(step, Step::Expect(_)));
         if expects {
-            if self.seen.len() == SEEN_MAX {
-                self.seen.pop_front();
-            }
             self.seen.push_back(text.to_owned());
+            let mut bytes: usize = self.seen.iter().map(String::len).sum();
+            while self.seen.len() > SEEN_MAX || bytes > SEEN_BYTES_MAX {
+                let oldest = self.seen.pop_front();
+                bytes -= oldest.map_or(bytes, |oldest| oldest.len());
+            }
         }
     }
 
@@ -331,6 +333,9 @@ impl Course {
 
 /// Messages that wait for an expectation, at most; the oldest go.
 const SEEN_MAX: usize = 1000;
+
+/// Their bytes, at most: as much as one message may have.
+const SEEN_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests;

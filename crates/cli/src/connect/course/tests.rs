@@ -60,6 +60,24 @@ fn what_came_before_the_last_match_is_not_matched_again() {
 }
 
 #[test]
+fn what_waits_for_an_expectation_is_bounded_and_the_oldest_go() {
+    let now = Instant::now();
+    let mut course = course("a\n/expect first\n/expect last", rules());
+    assert_eq!(course.poll(now, READY), text("a"));
+
+    course.handle_message("first");
+    for _ in 0..SEEN_MAX {
+        course.handle_message("between");
+    }
+    course.handle_message("last");
+
+    assert_eq!(course.seen.len(), SEEN_MAX);
+    assert!(matches!(course.poll(now, READY), Next::Wait(Some(_))));
+    course.handle_message(&"x".repeat(SEEN_BYTES_MAX + 1));
+    assert!(course.seen.is_empty());
+}
+
+#[test]
 fn a_pause_holds_the_lines_behind_it() {
     let now = Instant::now();
     let mut course = course("/wait 1s\na", rules());
