@@ -73,6 +73,10 @@ impl Record {
     pub(crate) fn join(&mut self, room: RoomName, from: u64) {
         if self.rooms().all(|known| *known != room) {
             let until = None;
+            if self.spans.is_empty() {
+                // Most clients are in one room, and a list that grows by itself begins with four places.
+                self.spans.reserve_exact(1);
+            }
             self.spans.push(Span { room, from, until });
         }
     }
