@@ -1,7 +1,9 @@
 //! Any WebSocket, through pipes and scripts.
 
-use nuncio_e2e::TestServer;
+use nuncio::Server;
+use nuncio_e2e::{Embedded, TestServer};
 use serde_json::json;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::peer::Peer;
@@ -26,6 +28,44 @@ async fn each_line_of_a_pipe_is_a_message_and_each_answer_a_line() {
         "the query is not shown: {}",
         run.err
     );
+}
+
+#[tokio::test]
+async fn the_websockets_of_a_rust_program_are_talked_to_and_listened_to() {
+    let (server, _) = Embedded::start(Server::builder(), |server| {
+        server.websocket("/raw", |mut ws, _| async move {
+            while let Some(message) = ws.recv().await {
+                ws.clients().broadcast(message);
+            }
+        })
+    })
+    .await;
+    let url = server.url("/raw");
+    let mut listener = spawn(&[&url, "--count", "2"]);
+    let mut news = BufReader::new(listener.stderr.take().unwrap()).lines();
+    assert!(
+        news.next_line()
+            .await
+            .unwrap()
+            .unwrap()
+            .starts_with("Connected to")
+    );
+
+    let speaker = connect(&[
+        &url,
+        "-x",
+        "hello",
+        "-x",
+        "/binary 0102",
+        "-x",
+        "/expect 0102",
+    ])
+    .await;
+
+    assert_eq!((speaker.text(), speaker.code), ("hello\n0102\n", 0));
+    let listener = finish(listener).await;
+    assert_eq!((listener.text(), listener.code), ("hello\n0102\n", 0));
+    server.stop().await;
 }
 
 #[tokio::test]
