@@ -20,6 +20,7 @@ mod load;
 mod process;
 mod report;
 mod server;
+mod silent;
 mod statistics;
 mod swarm;
 mod token;

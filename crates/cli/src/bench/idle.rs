@@ -1,9 +1,10 @@
 //! `nuncio bench idle`: the private memory of a silent session, as a slope.
 //!
 //! A slope between two numbers of connections leaves out what the server has anyway. Each run has a fresh server; every
-//! session is authenticated, in one room, and answers pings. All tokens are fetched before the first reading, because the
+//! session is authenticated, in one room, and answers pings; a poll waits without an answer. All tokens are fetched before the first reading, because the
 //! HTTP connection that brings them would count too.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -14,7 +15,8 @@ use serde::Serialize;
 use super::call::Dialect;
 use super::process::{private_bytes, raise_open_files};
 use super::report::{self, Format, Machine};
-use super::server::{History, Server, ServerArgs, Subject, Terms};
+use super::server::{History, QUIET, Server, ServerArgs, Subject, Terms};
+use super::silent::{SilentClients, Wait};
 use super::statistics::Quartiles;
 use super::swarm::{Entry, Swarm};
 use super::token::Tokens;
@@ -30,8 +32,8 @@ pub(crate) struct IdleArgs {
     #[arg(long, default_value_t = 19_000)]
     to: usize,
     /// What the sessions speak.
-    #[arg(long, value_enum, default_value_t = Dialect::Native)]
-    dialect: Dialect,
+    #[arg(long, value_enum, default_value_t = Transport::Native)]
+    dialect: Transport,
     /// Rooms that the sessions are spread over; each is in one.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     rooms: u32,
@@ -99,7 +101,7 @@ fn measure_server(server: &Server, args: &IdleArgs, step: &Step<'_>) -> Result<R
         || step.bar.inc(1),
     )?;
     let rooms: Vec<String> = (0..args.rooms)
-        .map(|room| format!("bench-{room}"))
+        .map(|room| format!("{}-{room}", args.dialect.rooms()))
         .collect();
     let entries = |clients: std::ops::Range<usize>| {
         clients.map(|client| Entry {
@@ -108,13 +110,13 @@ fn measure_server(server: &Server, args: &IdleArgs, step: &Step<'_>) -> Result<R
         })
     };
 
-    let mut swarm = Swarm::new(server.address, args.dialect)?;
+    let mut clients = Clients::of(args.dialect, server.address)?;
     step.say("opening");
-    swarm.open(entries(0..args.from), || step.bar.inc(1))?;
-    let bytes_from = quiet_reading(server, &mut swarm, args, step)?;
+    clients.open(entries(0..args.from), || step.bar.inc(1))?;
+    let bytes_from = quiet_reading(server, &mut clients, args, step)?;
     step.say("opening");
-    swarm.open(entries(args.from..args.to), || step.bar.inc(1))?;
-    let bytes_to = quiet_reading(server, &mut swarm, args, step)?;
+    clients.open(entries(args.from..args.to), || step.bar.inc(1))?;
+    let bytes_to = quiet_reading(server, &mut clients, args, step)?;
 
     let bytes_per_connection = (bytes_to as f64 - bytes_from as f64) / (args.to - args.from) as f64;
     Ok(Run {
@@ -126,16 +128,80 @@ fn measure_server(server: &Server, args: &IdleArgs, step: &Step<'_>) -> Result<R
 
 fn quiet_reading(
     server: &Server,
-    swarm: &mut Swarm,
+    clients: &mut Clients,
     args: &IdleArgs,
     step: &Step<'_>,
 ) -> Result<u64> {
     step.say("quiet");
     let before = step.bar.position();
-    swarm.rest(Duration::from_secs(args.quiet), |elapsed| {
+    clients.rest(Duration::from_secs(args.quiet), |elapsed| {
         step.bar.set_position(before + elapsed.as_secs())
     })?;
     private_bytes(server.pid)
+}
+
+/// How the sessions are connected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Transport {
+    /// The native protocol over a WebSocket.
+    Native,
+    /// Socket.IO over a WebSocket from the start.
+    Socketio,
+    /// A feed of the room over server-sent events.
+    Feed,
+    /// A session over server-sent events.
+    Sse,
+    /// A session that polls.
+    Poll,
+}
+
+impl Transport {
+    /// What the rooms' names begin with. Polls would be answered with those who come, so theirs announce nobody.
+    const fn rooms(self) -> &'static str {
+        match self {
+            Self::Native | Self::Socketio => "bench",
+            Self::Feed | Self::Sse | Self::Poll => QUIET,
+        }
+    }
+}
+
+/// The connections of one run.
+enum Clients {
+    WebSockets(Swarm),
+    Silent(SilentClients),
+}
+
+impl Clients {
+    fn of(transport: Transport, server: SocketAddr) -> Result<Self> {
+        let wait = match transport {
+            Transport::Native => return Ok(Self::WebSockets(Swarm::new(server, Dialect::Native)?)),
+            Transport::Socketio => {
+                return Ok(Self::WebSockets(Swarm::new(server, Dialect::Socketio)?));
+            }
+            Transport::Feed => Wait::Feed,
+            Transport::Sse => Wait::Stream,
+            Transport::Poll => Wait::Poll,
+        };
+        Ok(Self::Silent(SilentClients::new(server, wait)))
+    }
+
+    fn open<'a>(
+        &mut self,
+        entries: impl Iterator<Item = Entry<'a>>,
+        progress: impl FnMut(),
+    ) -> Result<()> {
+        match self {
+            Self::WebSockets(swarm) => swarm.open(entries, progress),
+            Self::Silent(clients) => clients.open(entries, progress),
+        }
+    }
+
+    fn rest(&mut self, span: Duration, progress: impl FnMut(Duration)) -> Result<()> {
+        match self {
+            Self::WebSockets(swarm) => swarm.rest(span, progress),
+            Self::Silent(clients) => clients.rest(span, progress),
+        }
+    }
 }
 
 /// Where the measurement is, for the progress bar.

@@ -224,7 +224,7 @@ impl Server {
 
 /// The settings of a measured server: the demo, which gives tokens to whoever asks, and no limit that a load would meet. Its
 /// data is in the folder where it runs.
-fn settings(listen: SocketAddr, history: History) -> [(&'static str, String); 6] {
+fn settings(listen: SocketAddr, history: History) -> [(&'static str, String); 8] {
     let store = match history {
         History::Memory => "false",
         History::Durable => "true",
@@ -235,12 +235,20 @@ fn settings(listen: SocketAddr, history: History) -> [(&'static str, String); 6]
         ("NUNCIO_LIMITS_RATE_PER_SECOND", "0".to_owned()),
         ("NUNCIO_LIMITS_SESSIONS_PER_USER", "1000000".to_owned()),
         ("NUNCIO_LOG_LEVEL", "warn".to_owned()),
+        ("NUNCIO_STREAMS_POLL_WAIT", "1h".to_owned()),
+        (
+            "NUNCIO_ROOMS",
+            format!(r#"[{{ pattern = "{QUIET}-*", presence = false }}]"#),
+        ),
         (
             "NUNCIO_API_KEYS",
             format!(r#"[{{ name = "bench", key = "{KEY}", scopes = ["publish"] }}]"#),
         ),
     ]
 }
+
+/// What the names of rooms begin with that announce nobody.
+pub(crate) const QUIET: &str = "quiet";
 
 fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)

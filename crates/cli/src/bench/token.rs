@@ -78,7 +78,8 @@ fn fetch_one(
     Ok(issued.token)
 }
 
-fn read_response(connection: &mut impl BufRead) -> Result<Vec<u8>> {
+/// The body of the next response, which must be a success.
+pub(super) fn read_response(connection: &mut impl BufRead) -> Result<Vec<u8>> {
     let status = read_line(connection)?;
     let mut content_len = 0;
     loop {
