@@ -6,8 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::{
-    Command, Identity, JoinRequest, Joined, Json, Offset, Opening, Position, Publication, Push,
-    Refusal, Reply, ResumeToken, RoomName, SocketId,
+    Command, ErrorCode, Identity, JoinRequest, Joined, Json, Offset, Opening, Position,
+    Publication, Push, Refusal, Reply, ResumeToken, RoomName, SocketId,
 };
 
 /// A text that must not be seen: a token of any kind. `Debug` shows only that it is there.
@@ -119,13 +119,15 @@ pub enum Outcome {
     Reply(Reply),
     /// It is done, and there is nothing to say: the handler of an event did not answer it.
     Silent,
-    /// The server's program does not let the client in, and says so in its own words.
+    /// The server's program, or its backend, does not let the client in, and says so in its own words.
     TurnedAway(Box<TurnedAway>),
 }
 
-/// What a client is told that the server's program does not let in.
+/// What a client is told that the server's program, or its backend, does not let in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TurnedAway {
+    /// What kind of no it is.
+    pub code: ErrorCode,
     /// A sentence.
     pub message: String,
     /// What its program is to know.

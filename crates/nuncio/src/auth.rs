@@ -55,6 +55,7 @@ use grants_pool::GrantsPool;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Authenticator {
+    is_on: bool,
     keys: Vec<Key>,
     issuer: Option<String>,
     audience: Vec<String>,
@@ -83,6 +84,7 @@ impl Authenticator {
         };
         let auth = &config.config.auth;
         Ok(Self {
+            is_on: !secrets.is_empty() || config.config.hooks.decide_who(),
             keys: secrets.iter().map(Key::new).collect(),
             issuer: auth.issuer.clone(),
             audience: auth.audience.clone(),
@@ -92,9 +94,9 @@ impl Authenticator {
         })
     }
 
-    /// Whether tokens are verified at all: a program may leave it to its handlers who comes in.
+    /// Whether anybody knows who clients are, by their tokens or by a backend's word: a program may leave it to its handlers who comes in.
     pub const fn is_on(&self) -> bool {
-        !self.keys.is_empty()
+        self.is_on
     }
 
     /// Verifies a token at `now`, in seconds since the Unix epoch.

@@ -262,7 +262,9 @@ impl ServerBuilder {
             Err(Problems(more)) => return Err(Problems([self.problems, more].concat())),
         };
         // Whoever has handlers may do without tokens.
-        let has_keys = config.keys != Keys::Secrets(Vec::new()) || self.io.is_some();
+        let has_keys = config.keys != Keys::Secrets(Vec::new())
+            || self.io.is_some()
+            || config.config.hooks.decide_who();
         let mut problems = self.problems;
         for (key, endpoint) in [("server.path", &native), ("socketio.path", &socketio)] {
             if let (Some(Endpoint::At(path)), false) = (endpoint, has_keys) {

@@ -104,7 +104,7 @@ impl Hooks {
         Ok(Some(Arc::new(Self {
             decide_commands: rules.iter().any(|rule| rule.on.iter().any(about_commands)),
             rules,
-            http: Arc::new(Http::new(secret, hooks.timeout)?),
+            http: Arc::new(Http::new(secret, hooks)?),
             retries: hooks.retries,
             in_flight: Semaphore::new(hooks.in_flight),
             order: Order::new(),

@@ -114,9 +114,8 @@ impl Nuncio {
         for room in &rooms {
             self.check_watched(room, grants, identity.as_ref())?;
         }
-        if let Some(identity) = &identity {
-            self.check_watch(&namespace, &identity.user, &rooms).await?;
-        }
+        let user = identity.as_ref().map(|identity| &identity.user);
+        self.check_watch(&namespace, user, &rooms).await?;
         let rooms = join_requests(request, rooms, grants)?;
         Ok(FeedAdmission {
             namespace,

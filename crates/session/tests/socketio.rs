@@ -282,6 +282,7 @@ fn a_program_turns_a_client_away_in_its_own_words() {
     let (call, _) = peer.call();
 
     let away = TurnedAway {
+        code: ErrorCode::Forbidden,
         message: "not today".into(),
         data: Some(Json::parse(r#"{"try":"tomorrow"}"#).unwrap()),
     };

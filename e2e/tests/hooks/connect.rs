@@ -103,11 +103,48 @@ async fn the_first_message_is_decided_without_holding_up_others() {
     assert!(asked.body["session"].is_string(), "{}", asked.text);
 
     let mut unknown = begin(&server, "unknown").await;
+    let told = unknown.expect("error").await;
+    assert_eq!(told["code"], "NOT_AUTHENTICATED", "{told}");
+    assert_eq!(told["message"], "who is that?");
+    assert_eq!(told["data"], json!({"hint": "log in"}));
     assert_eq!(
         unknown.closed().await,
         (1008, "Authentication failed".to_owned())
     );
     server.until_metric("nuncio_hooks_in_flight", 0.0).await;
+}
+
+#[tokio::test]
+async fn a_long_message_of_the_backend_is_cut() {
+    let backend = Backend::start(|_| async {
+        let message = "no ".repeat(10_000);
+        Reply::json(json!({"allow": false, "code": "FORBIDDEN", "message": message}))
+    })
+    .await;
+    let server = TestServer::start(&backend.config(&["connect"], "")).await;
+
+    let mut ann = begin(&server, "opaque").await;
+    let told = ann.expect("error").await;
+
+    assert_eq!(told["code"], "FORBIDDEN");
+    assert_eq!(told["message"].as_str().unwrap().len(), 1024);
+    assert_eq!(ann.closed().await, (1008, "Refused".to_owned()));
+}
+
+#[tokio::test]
+async fn no_secret_is_needed_where_the_backend_knows_every_token() {
+    let backend = Backend::start(decide).await;
+    let more = backend.config(&["connect"], "");
+    let config = format!("[server]\nlisten = \"127.0.0.1:0\"\n{more}");
+    let folder = tempfile::tempdir().unwrap();
+    let server = TestServer::start_with(folder.path(), &config).await;
+
+    let url = format!("{}?token=opaque", server.anonymous());
+    let (_, entered) = Client::enter(&url).await;
+
+    assert_eq!(entered["user"]["sub"], "ann");
+    let unknown = http::upgrade(server.address, "/ws?token=unknown", &[]).await;
+    assert_eq!(unknown.status, 401);
 }
 
 #[tokio::test]

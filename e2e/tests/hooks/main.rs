@@ -2,9 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed test panics")]
 
+mod carriers;
 mod commands;
 mod connect;
 mod events;
 mod examples;
 mod failure;
+mod https;
 mod order;

@@ -386,12 +386,13 @@ impl Config {
         }
         if secrets.is_empty()
             && self.mode == Mode::Configured
+            && !self.hooks.decide_who()
             && problems
                 .iter()
                 .all(|problem| !is_about(problem, "auth.secrets_file"))
         {
             let fault = "no token can be checked: put the output of `openssl rand -base64 32` into auth.secrets, NUNCIO_AUTH_SECRETS or \
-                         auth.secrets_file; or start without a configuration file for the demo";
+                         auth.secrets_file; or let a backend decide who clients are ([[hooks.rules]] with on = [\"connect\"]); or start without a configuration file for the demo";
             problems.push(Problem::rule("auth.secrets", "[]", fault));
         }
         for (i, secret) in secrets.iter().enumerate() {

@@ -22,6 +22,8 @@ section! {
         secret: Option<Secret> = None,
         /// File with the secret; empty lines and lines that start with `#` are skipped.
         secret_file: Option<PathBuf> = None,
+        /// PEM file with the certificates of the authorities that vouch for `https` backends, in place of those that the system trusts.
+        ca_file: Option<PathBuf> = None,
         /// How long a backend may take to answer one request.
         timeout: Duration = Duration::from_secs(2),
         /// Questions that may be under way at once, to all backends; more are refused with `UNAVAILABLE`.
@@ -290,6 +292,14 @@ fn table<const N: usize>(fields: [(&str, Option<Value>); N]) -> Option<Value> {
     let written = fields.into_iter();
     let written = written.filter_map(|(name, value)| Some((name.to_owned(), value?)));
     Some(Value::Table(written.collect::<Table>()))
+}
+
+impl HooksConfig {
+    /// Whether a backend decides who clients are, in every namespace: then no token needs to be checked here.
+    pub(crate) fn decide_who(&self) -> bool {
+        let mut rules = self.rules.iter();
+        rules.any(|rule| rule.on.contains(&HookKind::Connect) && rule.namespace == anything())
+    }
 }
 
 impl Config {

@@ -31,13 +31,21 @@ impl Verdict {
         let told_to_wait = self.retry_after.map(Duration::from_millis);
         Refusal {
             code,
-            message: message.to_owned(),
+            message: bounded(message).to_owned(),
             // A client that is slowed down is told for how long.
             retry_after: told_to_wait.or((code == ErrorCode::RateLimited).then_some(PAUSE)),
             data: self.data.as_deref().map(Json::from),
         }
     }
 }
+
+/// As much of a message as a client is told.
+fn bounded(message: &str) -> &str {
+    &message[..message.floor_char_boundary(MESSAGE_BYTES_MAX)]
+}
+
+/// Bytes of a message: a sentence for people. What programs are to know is data.
+const MESSAGE_BYTES_MAX: usize = 1024;
 
 /// What a client is told to wait that was refused for its rate, where the backend does not say.
 const PAUSE: Duration = Duration::from_secs(1);

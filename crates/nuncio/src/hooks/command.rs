@@ -39,7 +39,9 @@ struct About<'a> {
     namespace: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     session: Option<String>,
-    user: &'a UserId,
+    /// Nobody, for a visitor's feed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<&'a UserId>,
     #[serde(rename = "roomId", skip_serializing_if = "Option::is_none")]
     room: Option<&'a RoomName>,
 }
@@ -96,14 +98,14 @@ impl Nuncio {
         }
     }
 
-    /// Whether a user may watch rooms without a session: the `join` hook decides, one room after the other.
+    /// Whether a user, or a visitor, may watch rooms without a session: the `join` hook decides, one room after the other.
     ///
     /// # Errors
     /// The backend's refusal.
     pub(crate) async fn check_watch(
         &self,
         namespace: &Namespace,
-        user: &UserId,
+        user: Option<&UserId>,
         rooms: &[RoomName],
     ) -> Result<(), Refusal> {
         let Some(hooks) = &self.hooks else {
@@ -365,7 +367,7 @@ fn about<'a>(socket: &'a Socket, room: Option<&'a RoomName>) -> About<'a> {
     About {
         namespace: socket.namespace.as_str(),
         session: Some(socket.id.to_string()),
-        user: &socket.user,
+        user: Some(&socket.user),
         room,
     }
 }

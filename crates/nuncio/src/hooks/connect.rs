@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use http::{HeaderMap, header};
 use nuncio_hub::Notice;
-use nuncio_model::{ErrorCode, Head, Identity, Json, Namespace, Opening, Refusal, Request, Secret};
+use nuncio_model::{
+    ErrorCode, Head, Identity, Json, Namespace, Opening, Outcome, Refusal, Request, Secret,
+    TurnedAway,
+};
 use nuncio_transport::{Client, Outbox, clock};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -383,10 +386,25 @@ impl Nuncio {
                 },
                 Err(refusal) => Notice::Completed {
                     call,
-                    result: Err(refusal),
+                    result: match (kind, connect) {
+                        (HookKind::Connect, None) => turned_away(refusal),
+                        (_, _) => Err(refusal),
+                    },
                 },
             });
         });
+    }
+}
+
+/// What a native client is told that waits with its first message: what the backend says, or that it does not answer.
+fn turned_away(refusal: Refusal) -> Result<Outcome, Refusal> {
+    match refusal.code {
+        ErrorCode::Unavailable | ErrorCode::Internal | ErrorCode::RoomLimit => Err(refusal),
+        code => Ok(Outcome::TurnedAway(Box::new(TurnedAway {
+            code,
+            message: refusal.message,
+            data: refusal.data,
+        }))),
     }
 }
 

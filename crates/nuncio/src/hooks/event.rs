@@ -93,7 +93,7 @@ impl Events {
             recorder: Arc::new(Recorder::new(hooks.events.clone())),
             log: Arc::new(log),
             destinations: hooks.events.iter().cloned().zip(positions).collect(),
-            http: Arc::new(Http::new(secret, hooks.timeout)?),
+            http: Arc::new(Http::new(secret, hooks)?),
             metrics: metrics.clone(),
             patience: hooks.timeout,
         }))

@@ -1,5 +1,6 @@
 //! One signed request to a backend.
 
+use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,9 +11,13 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use nuncio_transport::clock;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
 
 use super::signature::Signer;
-use crate::config::{BackendUrl, Secret};
+use crate::config::{BackendUrl, HooksConfig, Secret};
 
 /// Keeps connections to the backends, and signs what goes over them.
 pub(crate) struct Http {
@@ -87,17 +92,21 @@ impl PostError {
 }
 
 impl Http {
-    /// Backends are known by the certificates that the system trusts.
+    /// Backends are known by the certificates of the configuration's authorities, or else of those that the system trusts.
     ///
     /// # Errors
     /// What is wrong with these.
-    pub(crate) fn new(secret: &Secret, timeout: Duration) -> std::io::Result<Self> {
+    pub(crate) fn new(secret: &Secret, hooks: &HooksConfig) -> std::io::Result<Self> {
         let mut connector = HttpConnector::new();
         connector.enforce_http(false);
         connector.set_nodelay(true);
         let provider = rustls::crypto::aws_lc_rs::default_provider();
-        let connector = HttpsConnectorBuilder::new()
-            .with_provider_and_platform_verifier(provider)?
+        let builder = HttpsConnectorBuilder::new();
+        let https = match &hooks.ca_file {
+            Some(path) => builder.with_tls_config(trusting(path, provider)?),
+            None => builder.with_provider_and_platform_verifier(provider)?,
+        };
+        let connector = https
             .https_or_http()
             .enable_http1()
             .wrap_connector(connector);
@@ -108,7 +117,7 @@ impl Http {
         Ok(Self {
             client,
             signer: Signer::new(secret),
-            timeout,
+            timeout: hooks.timeout,
         })
     }
 
@@ -152,6 +161,34 @@ impl Http {
             Err(error) => Err(PostError::Broken(error.to_string())),
         }
     }
+}
+
+/// Trusts the authorities of a file, and nobody else.
+fn trusting(path: &Path, provider: CryptoProvider) -> std::io::Result<ClientConfig> {
+    let unusable = |why: String| {
+        let path = path.display();
+        std::io::Error::other(format!(
+            "hooks.ca_file = {path:?} is not usable: {why}; a PEM file with certificates is wanted",
+            path = path.to_string()
+        ))
+    };
+    let mut roots = RootCertStore::empty();
+    let certificates = CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| unusable(error.to_string()))?;
+    for certificate in certificates {
+        roots
+            .add(certificate)
+            .map_err(|error| unusable(error.to_string()))?;
+    }
+    if roots.is_empty() {
+        return Err(unusable("it holds no certificate".to_owned()));
+    }
+    Ok(ClientConfig::builder_with_provider(provider.into())
+        .with_safe_default_protocol_versions()
+        .map_err(std::io::Error::other)?
+        .with_root_certificates(roots)
+        .with_no_client_auth())
 }
 
 /// An error with what caused it, which says more than the error itself.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use nuncio_model::{Json, NameError, SocketId, TurnedAway};
+use nuncio_model::{ErrorCode, Json, NameError, SocketId, TurnedAway};
 use serde::Serialize;
 
 /// Why nothing was emitted.
@@ -103,6 +103,7 @@ impl Refused {
     /// Refuses with a sentence: `err.message`.
     pub fn new(message: impl Into<String>) -> Self {
         Self(TurnedAway {
+            code: ErrorCode::Forbidden,
             message: message.into(),
             data: None,
         })

@@ -94,13 +94,21 @@ impl Session {
                 out.push(Output::Release);
             }
             Ok(Outcome::TurnedAway(away)) => {
-                let TurnedAway { message, data } = *away;
+                let TurnedAway {
+                    code,
+                    message,
+                    data,
+                } = *away;
                 let refusal = Refusal {
                     data,
-                    ..Refusal::new(ErrorCode::Forbidden, message)
+                    ..Refusal::new(code, message)
                 };
                 refuse(id, &refusal, out);
-                self.close(CloseCode::POLICY, "Refused", out);
+                let reason = match code {
+                    ErrorCode::NotAuthenticated => "Authentication failed",
+                    _ => "Refused",
+                };
+                self.close(CloseCode::POLICY, reason, out);
             }
             Ok(outcome) => unreachable!("authentication was answered with {outcome:?}"),
             Err(refusal) => match refusal.code {

@@ -145,7 +145,7 @@ impl Session {
 
     /// CONNECT_ERROR in the words of the server's program.
     fn turn_away(&mut self, namespace: &Namespace, away: &TurnedAway, out: &mut Vec<Output>) {
-        out.push(Output::Refused(ErrorCode::Forbidden));
+        out.push(Output::Refused(away.code));
         let refusal = server::Refusal::Error {
             message: &away.message,
             data: away.data.as_ref().map(Json::as_str),
