@@ -148,7 +148,9 @@ impl Terminal {
 
     /// What is seen, without colours: of a program that draws screens, the last that is whole, from the corner to where the rest is cleared.
     fn lines(&self) -> Vec<String> {
-        let end = self.shown.rfind("\x1b[J").unwrap_or(self.shown.len());
+        let draws = self.shown.contains("\x1b[H");
+        let all = if draws { 0 } else { self.shown.len() };
+        let end = self.shown.rfind("\x1b[J").unwrap_or(all);
         let frame = self.shown[..end].rsplit("\x1b[H").next();
         let frame = frame.unwrap_or_default();
         plain(frame).lines().map(str::to_owned).collect()

@@ -103,23 +103,37 @@ fn main() -> ExitCode {
     ended.map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS)
 }
 
-/// The commands to which the server's settings mean something.
+/// The commands to which all of the server's settings mean something.
 const SERVING: [&str; 3] = ["serve", "check-config", "token"];
+/// The commands that find address and key in the server's configuration.
+const ASKING: [&str; 7] = [
+    "publish",
+    "tail",
+    "rooms",
+    "sessions",
+    "presence",
+    "disconnect",
+    "top",
+];
 
-/// The whole command line. The server's settings hold everywhere, but are shown only where they matter.
+/// The whole command line. The server's settings may be given everywhere, but are shown only where they matter.
 fn command() -> clap::Command {
     let mut command = Cli::command();
     // Hands the global settings down, so that they can be hidden there.
     command.build();
     command.mut_subcommands(|subcommand| {
-        if SERVING.contains(&subcommand.get_name()) {
-            subcommand
-        } else {
-            subcommand.mut_args(|arg| match arg.get_id().as_str() {
-                "config" | "listen" | "set" => arg.hide(true),
-                _ => arg,
-            })
-        }
+        let shown: &[&str] = match subcommand.get_name() {
+            name if SERVING.contains(&name) => &["config", "listen", "set"],
+            name if ASKING.contains(&name) => &["config"],
+            _ => &[],
+        };
+        subcommand.mut_args(|arg| match arg.get_id().as_str() {
+            "config" | "listen" | "set" => {
+                let is_shown = shown.contains(&arg.get_id().as_str());
+                arg.hide(!is_shown)
+            }
+            _ => arg,
+        })
     })
 }
 

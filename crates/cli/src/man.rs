@@ -82,8 +82,18 @@ fn collect(command: &Command, name: String, pages: &mut Vec<Page>) {
     let mut roff = Vec::new();
     let man = clap_mangen::Man::new(command.clone().display_name(&name)).title(&name);
     man.render(&mut roff).expect("memory takes everything");
-    let roff = ascii(&String::from_utf8(roff).expect("names and descriptions are UTF-8"));
+    let roff = String::from_utf8(roff).expect("names and descriptions are UTF-8");
+    let roff = ragged(&ascii(&roff));
     pages.insert(0, Page { name, roff });
+}
+
+/// The page with a ragged right side: lines with flags and addresses in them cannot be stretched well.
+fn ragged(roff: &str) -> String {
+    let lines = roff.lines().map(|line| match line.starts_with(".TH") {
+        true => format!("{line}\n.ad l\n"),
+        false => format!("{line}\n"),
+    });
+    lines.collect()
 }
 
 /// Signs beyond ASCII as roff names them (groff_char(7)): formatters differ in what they take a byte for.

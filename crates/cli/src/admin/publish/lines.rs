@@ -1,11 +1,12 @@
 //! `nuncio publish --lines`: a publication for each line of standard input, in their order, many in a request.
 
+use std::fmt;
 use std::io::{BufRead as _, IsTerminal as _, stderr, stdin};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use http::StatusCode;
-use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressState, ProgressStyle};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc::{self, Receiver, Sender};
@@ -14,6 +15,7 @@ use super::message::{Message, raw_json, text_json};
 use super::{Format, Refusal};
 use crate::admin::api::Api;
 use crate::admin::error::ApiError;
+use crate::admin::output::grouped;
 use crate::print;
 
 /// What a line is.
@@ -263,8 +265,16 @@ fn progress() -> ProgressBar {
     if !stderr().is_terminal() || stdin().is_terminal() {
         return ProgressBar::hidden();
     }
-    let style = ProgressStyle::with_template("{human_pos} published, {per_sec}");
-    let progress = ProgressBar::new_spinner().with_style(style.expect("the template is valid"));
+    let style = ProgressStyle::with_template("{human_pos} published, {rate}/s");
+    let style = style.expect("the template is valid");
+    let style = style.with_key(
+        "rate",
+        |state: &ProgressState, text: &mut dyn fmt::Write| {
+            // Writing to a text does not fail.
+            let _ = text.write_str(&grouped(state.per_sec().round() as u64));
+        },
+    );
+    let progress = ProgressBar::new_spinner().with_style(style);
     progress.enable_steady_tick(Duration::from_millis(200));
     progress
 }
