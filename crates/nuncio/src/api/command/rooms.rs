@@ -49,7 +49,7 @@ pub(in crate::api) struct RoomList {
 struct RoomState {
     /// The room.
     room_id: Room,
-    /// Sessions in it.
+    /// Sessions in it, and feeds of visitors.
     sessions: u64,
     /// Users in it.
     users: u64,

@@ -26,7 +26,7 @@ pub(in crate::api) struct ServerState {
     uptime: u64,
     /// Open connections, whoever is behind them.
     connections: u64,
-    /// Sessions that are connected.
+    /// Sessions that are connected, and feeds of visitors.
     sessions: u64,
     /// Sessions whose connection was lost, and that may be resumed.
     parked: u64,

@@ -45,7 +45,7 @@ struct NodeState {
     uptime: u64,
     /// Open connections, whoever is behind them.
     connections: u64,
-    /// Sessions that are connected.
+    /// Sessions that are connected, and feeds of visitors.
     sessions: u64,
     /// The same by transport: `websocket`, `socketio`, `sse`, `polling`.
     transports: BTreeMap<&'static str, u64>,
@@ -100,7 +100,7 @@ struct RoomState {
     ns: Ns,
     /// The room.
     room_id: Room,
-    /// Sessions in it.
+    /// Sessions in it, and feeds of visitors.
     sessions: u64,
     /// Users in it.
     users: u64,
