@@ -84,8 +84,8 @@ impl From<Result<Json, Failure>> for Outcome {
     }
 }
 
-/// Commands after which other tasks of the thread have their turn.
-const SLICE: usize = 64;
+/// Commands after which other tasks of the thread have their turn: what a socket of the same thread waits for a batch.
+const SLICE: usize = 16;
 
 pub(super) async fn run(input: &Input, work: &Work) -> Result<Json, Failure> {
     if input.intention.is_some() {
