@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use futures_util::SinkExt;
 use nuncio_e2e::hook_backend::{Asked, Reply, Shared};
-use nuncio_e2e::{Client, HookBackend as Backend, Program, TestServer};
+use nuncio_e2e::{Client, Events, HookBackend as Backend, Poll, Program, TestServer};
 use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Message;
 
 #[tokio::test]
 async fn a_session_is_told_of_from_its_beginning_to_its_end() {
@@ -318,12 +320,77 @@ async fn after_kill_9_each_connection_that_was_told_of_has_one_end() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_kill_9_whoever_polled_streamed_or_spoke_socketio_has_one_end_too() {
+    let backend = Backend::start(|_| async { Reply::status(204) }).await;
+    let mut program = Program::start(&[
+        &format!("hooks.secret={}", nuncio_e2e::hook_backend::SECRET),
+        &format!("hooks.events=[{{url=\"{}\"}}]", backend.url("/events")),
+    ]);
+    let mut clients = Vec::new();
+    for n in 0..5 {
+        let poll = Poll::enter(program.address, &token(&program, "poll").await).await;
+        let stream = Poll::enter(program.address, &token(&program, "stream").await).await;
+        let authorization = stream.authorization();
+        let path = format!("/sse?cursor={}", stream.cursor);
+        let headers = [("Authorization", &*authorization)];
+        let stream = Events::open(program.address, &path, &headers).await;
+        let path = format!("/sse?room=lobby&token={}", token(&program, "feed").await);
+        let feed = Events::open(program.address, &path, &[]).await;
+        let url = program.url("/socket.io/?EIO=4&transport=websocket");
+        let mut socketio = Client::connect(&url).await.unwrap();
+        let connect = format!(r#"40{{"token":"{}"}}"#, token(&program, "socketio").await);
+        socketio.stream.send(Message::text(connect)).await.unwrap();
+        clients.push((n, poll, stream, feed, socketio));
+    }
+    // A session that moved from a poll to a stream has both, one after the other.
+    let connected = ["poll", "stream", "feed", "socketio"];
+    let of_user = |events: &[Value], kind: &str, user: &str| {
+        let mut of_kind = by_connection(events, kind);
+        of_kind.retain(|_, events| events.values().all(|event| event["user"] == user));
+        of_kind.len()
+    };
+    let all_connected = |events: &[Value]| {
+        let mut users = connected.iter();
+        users.all(|user| of_user(events, "connected", user) >= 5)
+    };
+    backend.until_events(all_connected).await;
+
+    let killed = &mut program;
+    tokio::task::block_in_place(|| {
+        killed.kill();
+        killed.start_again();
+    });
+
+    let ends = |events: &[Value]| {
+        let (connected, ended) = (
+            by_connection(events, "connected"),
+            by_connection(events, "disconnected"),
+        );
+        connected
+            .keys()
+            .all(|connection| ended.contains_key(connection))
+    };
+    let events = backend.until_events(ends).await;
+    drop(clients);
+    let ended = by_connection(&events, "disconnected");
+    assert_eq!(ended.len(), by_connection(&events, "connected").len());
+    for (connection, ends) in &ended {
+        assert_eq!(ends.len(), 1, "{connection}: {ends:?}");
+        assert_eq!(ends.values().next().unwrap()["code"], 1006);
+    }
+}
+
 /// The URL of a demo's client.
 async fn enter_url(program: &Program, user: &str) -> String {
+    let token = token(program, user).await;
+    program.url(&format!("/ws?token={token}"))
+}
+
+async fn token(program: &Program, user: &str) -> String {
     let body = json!({"name": user}).to_string();
     let answer = nuncio_e2e::http::ask(program.address, "POST", "/demo/token", &[], &body).await;
-    let token = answer.json()["token"].as_str().unwrap().to_owned();
-    program.url(&format!("/ws?token={token}"))
+    answer.json()["token"].as_str().unwrap().to_owned()
 }
 
 /// Events of a kind: by connection, and by their own id, since a repetition has the same.
