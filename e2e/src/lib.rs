@@ -16,6 +16,7 @@ pub mod luck;
 pub mod poll;
 pub mod polling;
 pub mod program;
+pub mod python;
 pub mod raw;
 pub mod reference;
 pub mod server;
