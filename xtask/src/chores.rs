@@ -122,10 +122,11 @@ fn tests_behind(feature: &str) -> Result<Vec<String>, String> {
     let manifest = std::fs::read_to_string(&path)
         .map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
     let needs = format!("required-features = [\"{feature}\"]");
-    let tests = manifest
-        .split("[[test]]")
-        .filter(|section| section.contains(&needs));
-    let names = tests.filter_map(|section| section.split('"').nth(1));
+    let sections = manifest.split("\n[");
+    let tests = sections.filter(|section| section.starts_with("[test]]"));
+    let names = tests
+        .filter(|section| section.contains(&needs))
+        .filter_map(|section| section.split('"').nth(1));
     Ok(names
         .flat_map(|name| ["--test".to_owned(), name.to_owned()])
         .collect())

@@ -56,6 +56,8 @@ async function talk(clients, when) {
 async function echoes({ reconnecting, WebSocket }, url) {
   const heard = [];
   const socket = new reconnecting.ReconnectingWebSocket(url, { reconnectInterval: 50, ...(WebSocket && { WebSocket }) });
+  let opened = 0;
+  socket.onopen = () => opened++;
   socket.binaryType = "arraybuffer";
   socket.onmessage = ({ data }) => heard.push(typeof data === "string" ? data : [...new Uint8Array(data)].join());
   const wanted = ["text", "1,2,3", "4,5", "6,7"];
@@ -64,7 +66,7 @@ async function echoes({ reconnecting, WebSocket }, url) {
   }
   await until(() => heard.length === wanted.length);
   socket.send("cut me");
-  await until(() => socket.readyState !== 1);
+  await until(() => opened === 2);
   socket.send("back");
   await until(() => heard.includes("back"));
   socket.close();
